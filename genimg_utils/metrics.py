@@ -1,0 +1,142 @@
+"""How good are the pictures? Distances between sets of features, coverage, and the ruler FD-64."""
+
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from torch import Tensor
+
+from genimg_utils.networks import Classifier, load
+
+# N, M pictures, d feature dimensions (64 for FD-64)
+
+
+class Moments(NamedTuple):
+    """Mean [d] and covariance [d, d] of a set of features, in float64, and the number of pictures behind them."""
+
+    mean: NDArray[numpy.float64]
+    covariance: NDArray[numpy.float64]
+    count: int
+
+
+def moments(features: Tensor) -> Moments:
+    """Mean and unbiased covariance of features [N, d], N ≥ 2; warns where N ≤ d leaves the covariance singular."""
+    if features.ndim != 2 or len(features) < 2:
+        raise ValueError(f"Features must be [N, d] with N ≥ 2; got {tuple(features.shape)}.")
+    x = features.detach().cpu().double().numpy()
+    if not numpy.isfinite(x).all():
+        raise ValueError("Some features are NaN or infinite: look at the pictures before you measure them.")
+    if x.shape[0] <= x.shape[1]:
+        warnings.warn(
+            f"{x.shape[0]} pictures in {x.shape[1]} dimensions: the covariance is singular and the distance mostly bias. "
+            f"Use many more than {x.shape[1]} pictures.",
+            stacklevel=3,
+        )
+    return Moments(x.mean(axis=0), numpy.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1]), len(x))
+
+
+def frechet(real_features: Tensor | Moments, fake_features: Tensor | Moments) -> float:
+    """‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), the squared Fréchet distance of two Gaussians, in float64.
+
+    Features [N, d] and [M, d], or their moments. Dowson & Landau 1982, eq. 4. The root's trace is taken as
+    tr (Σ₁^½ Σ₂ Σ₁^½)^½, which is symmetric and therefore survives singular covariances.
+    """
+    p, q = (f if isinstance(f, Moments) else moments(f) for f in (real_features, fake_features))
+    if p.mean.shape != q.mean.shape:
+        raise ValueError(f"Features of {p.mean.size} and of {q.mean.size} dimensions cannot be compared.")
+    values, vectors = eigh(p.covariance)
+    root = (vectors * numpy.sqrt(values.clip(0))) @ vectors.T  # Σ₁^½, [d, d]
+    trace_root = numpy.sqrt(eigh(root @ q.covariance @ root, eigvals_only=True).clip(0)).sum()
+    distance = ((p.mean - q.mean) ** 2).sum() + numpy.trace(p.covariance) + numpy.trace(q.covariance) - 2 * trace_root
+    return max(float(distance), 0.0)
+
+
+def precision_recall(real_features: Tensor, fake_features: Tensor, k: int = 3) -> tuple[float, float]:
+    """Share of fakes inside the real manifold, and of reals inside the fake one. Kynkäänniemi et al. 2019, eq. 1–3.
+
+    Features [N, d] and [M, d], N and M > k. A manifold is the union of balls that reach to the k-th neighbour.
+    """
+    real, fake = real_features.double(), fake_features.double()
+    if min(len(real), len(fake)) <= k:
+        raise ValueError(f"Both sets need more than k = {k} pictures; got {len(real)} and {len(fake)}.")
+    return inside(fake, real, k), inside(real, fake, k)
+
+
+def inside(points: Tensor, manifold: Tensor, k: int, chunk: int = 1000) -> float:
+    """Share of `points` [N, d] within some ball around `manifold` [M, d] that reaches to its k-th neighbour."""
+    radius = torch.cat([torch.cdist(c, manifold).kthvalue(k + 1, dim=1).values for c in manifold.split(chunk)])  # [M]
+    hits = [(torch.cdist(c, manifold) <= radius).any(dim=1) for c in points.split(chunk)]
+    return torch.cat(hits).double().mean().item()
+
+
+def class_histogram(logits: Tensor) -> Tensor:
+    """Share of pictures that the classifier's logits [N, K] put into each class, [K], summing to 1."""
+    return torch.bincount(logits.argmax(dim=1), minlength=logits.shape[1]).double() / len(logits)
+
+
+def confident_share(logits: Tensor, above: float = 0.9) -> float:
+    """Share of pictures for which the classifier's largest probability, from logits [N, K], exceeds `above`."""
+    return (logits.softmax(dim=1).amax(dim=1) > above).double().mean().item()
+
+
+def nearer_to_training(fake: Tensor, training: Tensor, held_out: Tensor) -> tuple[float, float]:
+    """Share of fakes [N, …] whose nearest real picture is in `training` [M, …], not in `held_out` [M, …]; and a margin.
+
+    A generator that memorised nothing has ½ ± margin in 95 % of cases, over all ways to call M of the 2 M real
+    pictures training pictures. Both sets must be of one size. Compare Meehan et al. 2020, section 3.
+    """
+    m = len(training)
+    if m != len(held_out) or m == 0:
+        raise ValueError(f"Compare with as many training as held-out pictures; got {m} and {len(held_out)}.")
+    real = torch.cat([training, held_out]).flatten(1).float()  # [2 M, pixels]
+    nearest = torch.cat([torch.cdist(f, real).argmin(dim=1) for f in fake.flatten(1).float().split(1000)])  # [N]
+    hits = torch.bincount(nearest, minlength=2 * m).double()  # fakes for which a real picture is the nearest, [2 M]
+    deviation = (m / 2 * hits.var()).sqrt() / len(fake)  # of the sum over m pictures drawn without replacement
+    return (hits[:m].sum() / len(fake)).item(), 1.96 * deviation.item()
+
+
+@torch.no_grad()
+def in_chunks(function: Callable[[Tensor], Tensor], x: Tensor, chunk: int = 500) -> Tensor:
+    """`function` over x [N, …] in chunks, joined: bounded memory for any N."""
+    return torch.cat([function(c) for c in x.split(chunk)])
+
+
+class Ruler(NamedTuple):
+    """FD-64 of one data set: its frozen classifier, and the moments of the real test pictures' features."""
+
+    classifier: Classifier
+    reference: Moments
+
+    def features(self, images: Tensor) -> Tensor:
+        """The 64 activations before the last layer, [N, 64] float32, of pictures [N, C, 28, 28], uint8 or in [−1, 1]."""
+        return in_chunks(lambda x: self.classifier.features(self.prepared(x)), images)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The classifier's logits, [N, K], of pictures [N, C, 28, 28], uint8 or in [−1, 1]."""
+        return in_chunks(lambda x: self.classifier(self.prepared(x)), images)
+
+    def distance(self, images: Tensor) -> float:
+        """FD-64 between pictures [N, C, 28, 28], uint8 or in [−1, 1], and the real test pictures."""
+        return frechet(self.reference, self.features(images))
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """Pictures as the classifier takes them: on its device, float32 in [−1, 1], bytes converted."""
+        floats = images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images.float()
+        if floats.abs().max() > 1.001:
+            raise ValueError("Pictures must be uint8, or floats in [−1, 1].")
+        return floats.to(self.classifier.mean.device)
+
+
+def ruler(dataset: str, device: torch.device | str = "cpu") -> Ruler:
+    """The ruler that ships for a data set: mnist (also for mnist-5k) or fashion-mnist. ValueError for others."""
+    name = {"mnist": "mnist", "mnist-5k": "mnist", "fashion-mnist": "fashion-mnist"}.get(dataset)
+    if name is None:
+        raise ValueError(f"There is no ruler for {dataset!r}, only for mnist, mnist-5k and fashion-mnist.")
+    classifier = load(f"classifier-{name}", device)
+    assert isinstance(classifier, Classifier)
+    mean, covariance = classifier.mean.cpu().numpy(), classifier.covariance.cpu().numpy()
+    return Ruler(classifier, Moments(mean, covariance, int(classifier.count)))

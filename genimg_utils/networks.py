@@ -1,0 +1,150 @@
+"""The networks that later chapters use again. Each keeps its constructor's arguments in `config`."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from genimg_utils.layers import PixelNorm, down, initialise, up
+
+MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
+
+# B batch, C channels, S side of the picture, K classes, W width (channels at 4 × 4), Z latent dimensions
+
+
+class Generator(nn.Module):
+    """From noise to pictures: 4 × 4, then doubled three times, to 7, 14, 28 or to 8, 16, 32.
+
+    z [B, Z] float, labels [B] int64 where `classes` > 0; gives pictures [B, C, S, S] in [−1, 1].
+    """
+
+    def __init__(self, size: int = 28, channels: int = 1, latent: int = 64, width: int = 64, classes: int = 0):
+        super().__init__()
+        self.config = dict(size=size, channels=channels, latent=latent, width=width, classes=classes)
+        self.embed = nn.Embedding(classes, latent) if classes else None
+        self.body = nn.Sequential(
+            nn.Linear(latent, 16 * width),  # [B, 16 W]
+            nn.Unflatten(1, (width, 4, 4)),  # [B, W, 4, 4]
+            PixelNorm(),
+            nn.LeakyReLU(0.2),
+            up(width, width // 2, kernel_at_4(size)),  # [B, W/2, S/4, S/4]
+            up(width // 2, width // 4),  # [B, W/4, S/2, S/2]
+            nn.Conv2d(width // 4, 4 * channels, 3, padding=1),  # [B, 4 C, S/2, S/2]
+            nn.PixelShuffle(2),  # [B, C, S, S]
+            nn.Tanh(),
+        )
+        initialise(self)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.embed is not None:
+            z = z + self.embed(labels)
+        return self.body(z)
+
+
+class Discriminator(nn.Module):
+    """From pictures to logits: the log-odds that a picture came from the data.
+
+    x [B, C, S, S] in [−1, 1], labels [B] int64 where `classes` > 0; gives logits [B]. Labels enter by projection:
+    the logit gains ⟨e(label), φ(x)⟩. Miyato & Koyama 2018, eq. 3.
+    """
+
+    def __init__(self, size: int = 28, channels: int = 1, width: int = 64, classes: int = 0):
+        super().__init__()
+        self.config = dict(size=size, channels=channels, width=width, classes=classes)
+        self.features = nn.Sequential(
+            nn.PixelUnshuffle(2),  # [B, 4 C, S/2, S/2]
+            nn.Conv2d(4 * channels, width // 4, 3, padding=1),  # [B, W/4, S/2, S/2]
+            nn.LeakyReLU(0.2),
+            down(width // 4, width // 2),  # [B, W/2, S/4, S/4]
+            down(width // 2, width, kernel_at_4(size)),  # [B, W, 4, 4]
+            nn.Flatten(),
+            nn.Linear(16 * width, width),
+            nn.LeakyReLU(0.2),  # φ(x), [B, W]
+        )
+        self.head = nn.Linear(width, 1)
+        self.embed = nn.Embedding(classes, width) if classes else None
+        initialise(self)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        features = self.features(x)  # [B, W]
+        logits = self.head(features).squeeze(1)  # [B]
+        if self.embed is not None:
+            logits = logits + (self.embed(labels) * features).sum(dim=1)
+        return logits
+
+
+class Classifier(nn.Module):
+    """The frozen judge behind FD-64: pictures [B, C, 28, 28] in [−1, 1] to class logits [B, K].
+
+    `features` gives the 64 activations before the last layer, [B, 64]. The buffers `mean` [64], `covariance` [64, 64]
+    and `count` are those of the real test pictures' features, in float64, filled in once it is trained.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    count: Tensor
+
+    def __init__(self, channels: int = 1, classes: int = 10):
+        super().__init__()
+        self.config = dict(channels=channels, classes=classes)
+        self.body = nn.Sequential(
+            *halve(channels, 16),  # [B, 16, 14, 14]
+            *halve(16, 32),  # [B, 32, 7, 7]
+            *halve(32, 64),  # [B, 64, 4, 4]
+            nn.Flatten(),  # [B, 1024]
+            nn.Dropout(0.3),
+            nn.Linear(1024, 64),
+            nn.ReLU(),  # [B, 64]
+        )
+        self.head = nn.Linear(64, classes)
+        self.register_buffer("mean", torch.zeros(64, dtype=torch.float64))
+        self.register_buffer("covariance", torch.zeros(64, 64, dtype=torch.float64))
+        self.register_buffer("count", torch.tensor(0))
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+def halve(inputs: int, outputs: int) -> list[nn.Module]:
+    """Two 3 × 3 convolutions with batch normalisation, the second with stride 2."""
+    return [
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+        nn.Conv2d(outputs, outputs, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    ]
+
+
+def kernel_at_4(size: int) -> int:
+    """The kernel of the stride-2 layer next to 4 × 4: 3 for pictures of 28 pixels (4 ↔ 7), 4 for 32 (4 ↔ 8)."""
+    if size not in (28, 32):
+        raise ValueError(f"size is {size}: these networks draw pictures of 28 or 32 pixels.")
+    return {28: 3, 32: 4}[size]
+
+
+def load(source: str | Path, device: torch.device | str = "cpu") -> nn.Module:
+    """A network in eval mode from shipped weights (by name) or exported ones (by path to a .safetensors file).
+
+    Raises FileNotFoundError or ValueError with one sentence where there is no such file, or it is none of ours.
+    """
+    path = Path(source) if str(source).endswith(".safetensors") else MODELS / f"{source}.safetensors"
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.stem for p in MODELS.glob("*.safetensors")))
+        raise FileNotFoundError(f"There are no weights at {path}. Shipped with the course: {shipped}.")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            about = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
+        kind = {c.__name__: c for c in (Generator, Discriminator, Classifier)}[about["class"]]
+        network = kind(**json.loads(about["config"]))
+        network.load_state_dict(weights)
+    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} holds no weights of this course ({error}): export them anew with run.export.") from error
+    return network.to(device).eval()

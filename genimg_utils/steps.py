@@ -1,0 +1,62 @@
+"""One update of each family: the algorithm itself, without plumbing."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+
+from genimg_utils.losses.gan import Objective, Penalty, non_saturating
+
+
+def update(loss: Tensor, optimiser: Optimizer) -> None:
+    """One descent step on `loss` for the parameters that `optimiser` holds."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+
+
+def gan_step(
+    real: Tensor,
+    z: Tensor,
+    G: nn.Module,
+    D: nn.Module,
+    opt_G: Optimizer,
+    opt_D: Optimizer,
+    *,
+    objective: Objective = non_saturating,
+    penalty: Penalty | None = None,
+    labels: Tensor | None = None,
+    update: Callable[[Tensor, Optimizer], None] = update,
+) -> dict[str, Tensor]:
+    """One update of the discriminator, then one of the generator on the same noise. Goodfellow et al. 2014, algorithm 1.
+
+    real [B, C, S, S] in [−1, 1], z [B, Z], labels [B] int64 or None. Returns 0-d tensors for `run.log`: both losses
+    without the penalty, and the mean logit of real and of generated pictures.
+    """
+    given = () if labels is None else (labels,)
+    fake = G(z, *given)  # [B, C, S, S]
+
+    # The discriminator. Its loss must stop at the pictures: detach.
+    real_logits, fake_logits = judge(D, real, fake.detach(), given)  # [B], [B]
+    loss_D = objective.discriminator(real_logits, fake_logits)
+    extra = 0 if penalty is None else penalty(lambda x: D(x, *given), real, fake.detach())
+    update(loss_D + extra, opt_D)
+
+    # The generator. Gradients pass through the discriminator, whose weights stand still.
+    D.requires_grad_(False)
+    pair = judge(D, real, fake, given) if objective.paired else (real_logits.detach(), D(fake, *given))
+    loss_G = objective.generator(*pair)
+    update(loss_G, opt_G)
+    D.requires_grad_(True)
+
+    means = {"d_real": real_logits.mean(), "d_fake": fake_logits.mean()}
+    return {name: x.detach() for name, x in ({"loss_D": loss_D, "loss_G": loss_G} | means).items()}
+
+
+def judge(D: nn.Module, real: Tensor, fake: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Logits of real and fake in one pass; in two where D holds BatchNorm, which would mix their statistics."""
+    if any(isinstance(layer, _BatchNorm) for layer in D.modules()):
+        return D(real, *given), D(fake, *given)
+    return D(torch.cat([real, fake]), *(torch.cat([g, g]) for g in given)).chunk(2)

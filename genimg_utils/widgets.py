@@ -1,0 +1,104 @@
+"""Explorers with sliders, each with a static picture first for where no kernel runs."""
+
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from math import cos, pi, sin
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import display
+from ipywidgets import Dropdown, FloatSlider, Image, IntSlider, Label, VBox
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from genimg_utils.plotting import Images, grid, save_images, strip
+
+
+class Explorer(VBox):
+    """Controls above a picture that follows them; children: the controls, the picture, a line for errors."""
+
+    def __init__(self, draw: Callable[..., Images], controls: Sequence[Any], scale: int) -> None:
+        picture, complaint = Image(format="png"), Label()
+        super().__init__(children=(*controls, picture, complaint))
+
+        def update(_: object = None) -> None:
+            try:
+                buffer = BytesIO()
+                save_images(draw(*(control.value for control in controls)), buffer, scale=scale)
+                picture.value, complaint.value = buffer.getvalue(), ""
+            except Exception as error:
+                complaint.value = f"{type(error).__name__}: {error}"  # a browser hides what a callback raises
+                raise
+
+        for control in controls:
+            control.observe(update, names="value")
+        update()
+
+    def __repr__(self) -> str:
+        """What a page without a kernel shows in place of the widget."""
+        return "(Run this cell in Jupyter or Colab, and a slider appears here.)"
+
+
+def latent_walk(
+    draw: Callable[..., Images],
+    classes: Sequence[str] | None = None,
+    steps: int = 8,
+    title: str = "",
+    scale: int = 4,
+) -> Explorer:
+    """A slider that walks through latent space; the cell that calls it ends without a semicolon.
+
+    draw(t), or draw(t, label) where classes are named, returns images [N, C, H, W]; t in [0, 1], label int.
+    The static picture shows the first image at `steps` places of the walk, a row for each class.
+    """
+    slider = FloatSlider(value=0, min=0, max=1, step=0.01, description="t", continuous_update=True)
+    times = [step / steps for step in range(steps)]
+    if classes is None:
+        show(grid(first_images(draw, [(t,) for t in times]), 1, title))
+        return Explorer(draw, [slider], scale)
+    rows = {name: first_images(draw, [(t, label) for t in times]) for label, name in enumerate(classes)}
+    show(strip(rows, title))
+    return Explorer(draw, [slider, class_menu(classes)], scale)
+
+
+def class_explorer(
+    draw: Callable[[int, int], Images],
+    classes: Sequence[str],
+    seeds: int = 100,
+    title: str = "",
+    scale: int = 4,
+) -> Explorer:
+    """A menu of classes and a slider of seeds; draw(label, seed) returns images [N, C, H, W].
+
+    The static picture shows the first image of the first eight seeds, a row for each class.
+    """
+    rows = {
+        n: first_images(draw, [(label, s) for s in range(min(8, seeds))]) for label, n in enumerate(classes)
+    }
+    show(strip(rows, title))
+    slider = IntSlider(value=0, min=0, max=seeds - 1, description="seed", continuous_update=True)
+    return Explorer(draw, [class_menu(classes), slider], scale)
+
+
+def circle(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """The point at t in [0, 1] of the circle through a and b; where both are N(0, I), so is every point."""
+    return cos(2 * pi * t) * a + sin(2 * pi * t) * b
+
+
+def class_menu(classes: Sequence[str]) -> Dropdown:
+    """A menu whose value is the label of the class."""
+    return Dropdown(
+        options=[(name, label) for label, name in enumerate(classes)], value=0, description="class"
+    )
+
+
+def first_images(draw: Callable[..., Images], arguments: Sequence[tuple]) -> Tensor:
+    """The first image of each drawing, [len(arguments), C, H, W]."""
+    return torch.cat([torch.as_tensor(draw(*each))[:1].detach().cpu() for each in arguments])
+
+
+def show(figure: Figure) -> None:
+    """Displays the figure at once, above whatever the cell returns."""
+    display(figure)
+    plt.close(figure)

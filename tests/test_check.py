@@ -1,0 +1,632 @@
+"""Every check three ways: right answers pass in any style, blanks answer ○, wrong ones earn a hint each."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec, module_from_spec
+from itertools import combinations
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.distributions import Bernoulli
+from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits, logsigmoid, softplus
+
+from genimg_utils import check
+from genimg_utils.check import CheckFailed, Choice, Exercise
+from genimg_utils.networks import Discriminator, Generator
+from genimg_utils.steps import gan_step
+
+PARTS = [check.start, check.gan]
+EXERCISES = [e for part in PARTS for e in vars(part).values() if isinstance(e, Exercise)]
+CHOICES = [c for part in PARTS for c in vars(part).values() if isinstance(c, Choice)]
+by_name = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
+
+
+class Module(nn.Module):
+    """A function dressed as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *arguments: Any) -> Any:
+        return self.function(*arguments)
+
+
+# Right answers, none of them written as the check's own
+
+
+def bytes_in_numpy(x: Tensor) -> np.ndarray:
+    return np.rint(np.clip((x.numpy() + 1) / 2 * 255, 0, 255)).astype(np.uint8)
+
+
+def size_of_a_real_layer(n: int, kernel: int, stride: int, padding: int) -> int:
+    return nn.ConvTranspose2d(1, 1, kernel, stride, padding)(torch.zeros(1, 1, n, n)).shape[-1]
+
+
+def bce_of_both(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    bce = binary_cross_entropy_with_logits
+    return bce(real_logits, torch.ones_like(real_logits)) + bce(fake_logits, torch.zeros_like(fake_logits))
+
+
+def likelihoods(r: Tensor, f: Tensor) -> Tensor:
+    real, fake = Bernoulli(logits=r), Bernoulli(logits=f)
+    return -real.log_prob(torch.ones_like(r)).mean() - fake.log_prob(torch.zeros_like(f)).mean()
+
+
+@torch.no_grad()
+def ema_by_foreach(average: list[Tensor], weights: list[Tensor], decay: float) -> None:
+    torch._foreach_lerp_(average, weights, 1 - decay)
+
+
+def ema_by_data(average: list[Tensor], weights: list[Tensor], decay: float) -> list[Tensor]:
+    for a, w in zip(average, weights, strict=True):
+        a.data = decay * a.data + (1 - decay) * w.data
+    return average
+
+
+def ema_in_numpy(average: list[Tensor], weights: list[Tensor], decay: float) -> None:
+    for a, w in zip(average, weights, strict=True):
+        view = a.numpy()
+        view += (1 - decay) * (w.detach().numpy() - view)
+
+
+def frechet_by_quadrature(m1: Tensor, s1: Tensor, m2: Tensor, s2: Tensor) -> float:
+    """The mean squared distance of points at equal quantiles, exact by Gauss–Hermite."""
+    x, weight = np.polynomial.hermite_e.hermegauss(3)
+    gap = (float(m1) + float(s1) * x) - (float(m2) + float(s2) * x)
+    return weight @ gap**2 / math.sqrt(2 * math.pi)
+
+
+def frechet_by_matrices(m1: Tensor, s1: Tensor, m2: Tensor, s2: Tensor) -> Tensor:
+    return (m1 - m2).square() + s1**2 + s2**2 - 2 * (s1**2 * s2**2).sqrt()
+
+
+def slerp_by_rotation(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """Turns â towards b̂ in an orthonormal basis, then reads off the turned vector's shares of â and b̂."""
+    u, v = a.double() / a.double().norm(), b.double() / b.double().norm()
+    upright = v - (v @ u) * u
+    upright /= upright.norm()
+    angle = torch.atan2(v @ upright, v @ u)
+    turned = (t * angle).cos() * u + (t * angle).sin() * upright
+    share = torch.linalg.lstsq(torch.stack([u, v], 1), turned[:, None]).solution[:, 0]  # [2]
+    return torch.stack([a, b], 1).double() @ share
+
+
+def slerp_in_numpy(a: Tensor, b: Tensor, t: float) -> np.ndarray:
+    x, y = a.numpy(), b.numpy()
+    angle = np.arccos(np.dot(x, y) / np.linalg.norm(x) / np.linalg.norm(y))
+    return np.sin((1 - t) * angle) / np.sin(angle) * x + np.sin(t * angle) / np.sin(angle) * y
+
+
+def every_other(vector: Tensor) -> Tensor:
+    """The same numbers, not contiguous."""
+    return torch.stack([vector, vector], -1)[..., 0]
+
+
+def step_as_popular_code(real, z, G, D, opt_G, opt_D) -> dict[str, float]:
+    ones, zeros = torch.ones(len(real), 1).double(), torch.zeros(len(real), 1).double()
+    bce = nn.BCEWithLogitsLoss()
+    D.zero_grad()
+    bce(D(real), ones).backward()
+    fake = G(z)
+    bce(D(fake.detach()), zeros).backward()
+    opt_D.step()
+    G.zero_grad()
+    loss = bce(D(fake), ones)
+    loss.backward()
+    opt_G.step()
+    return {"loss_G": loss.item()}
+
+
+def step_zeroed_in_time(real, z, G, D, opt_G, opt_D) -> None:
+    """Wasteful, for D's backward pass goes on into G, but right: G's gradients are zeroed after it."""
+    opt_D.zero_grad()
+    (softplus(-D(real)).mean() + softplus(D(G(z))).mean()).backward()
+    opt_D.step()
+    opt_G.zero_grad()
+    softplus(-D(G(z))).mean().backward()
+    opt_G.step()
+
+
+def step_with_no_grad(real, z, G, D, opt_G, opt_D) -> None:
+    with torch.no_grad():
+        fake = G(z)
+    opt_D.zero_grad()
+    (-logsigmoid(D(real)).mean() - logsigmoid(-D(fake)).mean()).backward()
+    opt_D.step()
+    opt_D.zero_grad()
+    opt_G.zero_grad()
+    for p, g in zip(
+        G.parameters(), torch.autograd.grad(-logsigmoid(D(G(z))).mean(), [*G.parameters()]), strict=True
+    ):
+        p.grad = g
+    opt_G.step()
+
+
+RIGHT: dict[str, list[Callable[..., Any]]] = {
+    "to_uint8": [
+        bytes_in_numpy,
+        lambda image: (image * 127.5 + 128).clamp(0, 255).to(torch.uint8),
+        Module(lambda x: every_other(((x.double() + 1) / 2).clamp(0, 1).mul(255).round().byte())),
+    ],
+    "transposed_size": [
+        size_of_a_real_layer,
+        lambda side, k, s, p: float(s * (side - 1) + k - 2 * p),
+        lambda *given: np.int64(given[0] * given[2] + given[1] - given[2] - 2 * given[3]),
+        lambda n, kernel, stride, padding: torch.tensor([n * stride - stride + kernel - padding - padding]),
+    ],
+    "generator_loss": [
+        lambda d: -logsigmoid(d).mean(),
+        lambda logits: binary_cross_entropy_with_logits(
+            logits.double(), torch.ones_like(logits).double()
+        ).item(),
+        lambda d: -Bernoulli(logits=d).log_prob(torch.ones_like(d)).mean(),
+        lambda d: np.logaddexp(0, -d.numpy()).mean(),
+        Module(lambda d: torch.einsum("n->", softplus(-d.flatten())) / d.numel()),
+    ],
+    "discriminator_loss": [
+        bce_of_both,
+        likelihoods,
+        lambda r, f: np.logaddexp(0, -r.numpy()).mean() + np.logaddexp(0, f.numpy()).mean(),
+        lambda r, f: (-logsigmoid(r) - logsigmoid(-f)).mean(),
+        Module(lambda r, f: 2 * softplus(torch.cat([-r.double(), f.double()])).mean()),
+    ],
+    "ema_update": [ema_by_foreach, ema_by_data, ema_in_numpy, Module(ema_by_foreach)],
+    "frechet_1d": [
+        frechet_by_quadrature,
+        frechet_by_matrices,
+        lambda a, b, c, d: np.float64((a - c) ** 2) + np.float64((b - d) ** 2),
+        Module(lambda *given: torch.dist(torch.stack(given[:2]), torch.stack(given[2:])).square().reshape(1)),
+    ],
+    "slerp": [
+        slerp_by_rotation,
+        slerp_in_numpy,
+        Module(lambda *given: every_other(slerp_by_rotation(*given))),
+    ],
+    "repaired_step": [step_as_popular_code, step_zeroed_in_time, step_with_no_grad],
+}
+
+
+@pytest.mark.parametrize(("name", "answer"), [(n, a) for n, answers in RIGHT.items() for a in answers])
+def test_right_answers_pass_in_any_style(name: str, answer: Callable[..., Any], capsys) -> None:
+    exercise = next(e for e in EXERCISES if e.name == name)
+    exercise(answer)
+    assert capsys.readouterr().out == f"✓ {name}: {exercise.confirms}\n"
+
+
+@by_name
+def test_the_reference_passes_and_there_are_three_other_styles(exercise: Exercise) -> None:
+    assert exercise.judge(exercise.reference) == ("✓", exercise.confirms)
+    assert len(RIGHT[exercise.name]) >= 3
+
+
+# Blanks
+
+
+def stub(*arguments): ...
+
+
+def stub_with_docstring(*arguments):
+    """What to write."""
+    ...
+
+
+@torch.no_grad()
+def decorated_stub(*arguments): ...
+
+
+def stub_that_returns_dots(*arguments):
+    return ...
+
+
+class BlankModule(nn.Module):
+    def forward(self, *arguments): ...
+
+
+BLANKS = [None, ..., stub, stub_with_docstring, decorated_stub, stub_that_returns_dots, BlankModule()]
+
+
+@by_name
+@pytest.mark.parametrize("blank", BLANKS)
+def test_blanks_answer_with_a_circle(exercise: Exercise, blank: Any, capsys) -> None:
+    assert exercise(blank) is None
+    line = capsys.readouterr().out
+    assert f"○ {exercise.name}: not answered yet" in line
+    assert line.count("\n") == 1
+
+
+def test_a_forgotten_return_is_told(capsys) -> None:
+    def forgot(fake_logits):
+        softplus(-fake_logits).mean()
+
+    check.gan.generator_loss(forgot)
+    assert "Is `return` missing?" in capsys.readouterr().out
+
+
+def test_an_update_that_does_something_is_no_blank() -> None:
+    assert check.gan.ema_update.judge(lambda average, weights, decay: average.reverse()).mark == "✗"
+
+
+# Wrong answers
+
+
+@by_name
+def test_every_known_wrong_answer_earns_its_own_hint(exercise: Exercise) -> None:
+    for hint, answers in exercise.wrong.items():
+        for answer in answers:
+            assert exercise.judge(answer) == ("✗", hint)
+
+
+@by_name
+def test_inputs_separate_all_answers_with_a_margin(exercise: Exercise) -> None:
+    strict = replace(exercise, tolerance=10 * exercise.tolerance)
+    answers = {hint: list(functions) for hint, functions in exercise.wrong.items()}
+    answers |= {sentence: [variant] for sentence, variant in exercise.variants.items()}
+    answers |= {"right": [exercise.reference]}
+    seen = {
+        hint: [strict.calls(f, exercise.inputs) for f in functions] for hint, functions in answers.items()
+    }
+    for one, other in combinations(seen, 2):
+        assert not any(strict.agree(a, b) for a in seen[one] for b in seen[other]), (one, other)
+
+
+@by_name
+def test_at_least_four_wrong_answers_are_known_by_name(exercise: Exercise) -> None:
+    assert len(exercise.wrong) + len(exercise.edges) >= 4
+
+
+@by_name
+def test_published_variants_pass_and_are_named(exercise: Exercise) -> None:
+    for sentence, variant in exercise.variants.items():
+        assert exercise.judge(variant) == ("✓", sentence)
+        assert "variant" in sentence
+
+
+SOLUTIONS = {  # what none of the texts before the ✓ may say
+    "to_uint8": ["127.5", "255 / 2", "clamp", "round("],
+    "transposed_size": ["n - 1", "n − 1", "(n", "2 * padding", "2 padding", "2p"],
+    "generator_loss": ["softplus", "logsigmoid", "-d", "−d", "log σ", "binary_cross"],
+    "discriminator_loss": ["softplus", "logsigmoid", "-d", "−d", "log σ", "binary_cross"],
+    "ema_update": ["lerp", "mul_", "1 - decay", "1 − decay", "no_grad", "copy_", "detach"],
+    "frechet_1d": ["(m1", "m1 -", "s1 -", "s1 −", "m₁", "2 s1"],
+    "slerp": ["sin(", "sin ω", "/ sin", "(1 - t)", "(1 − t)", "acos", "arccos"],
+    "repaired_step": ["detach", "zero_grad", "softplus", "update("],
+}
+
+
+@by_name
+def test_hints_never_tell_the_solution_and_stay_on_one_line(exercise: Exercise) -> None:
+    texts = [*exercise.wrong, *exercise.edges, exercise.property]
+    for text in texts:
+        assert not [part for part in SOLUTIONS[exercise.name] if part in text], text
+    for text in [*texts, *exercise.variants, exercise.confirms]:
+        assert "\n" not in text
+        assert len(text) <= 200
+
+
+def swapped_in_lists(average: list[Tensor], weights: list[Tensor], decay: float) -> None:
+    for i, w in enumerate(weights):
+        average[i] = decay * average[i] + (1 - decay) * w.detach()
+
+
+def rebound(average: list[Tensor], weights: list[Tensor], decay: float) -> list[Tensor]:
+    average = [decay * a + (1 - decay) * w for a, w in zip(average, weights, strict=True)]
+    return average
+
+
+def with_history(average: list[Tensor], weights: list[Tensor], decay: float) -> None:
+    for a, w in zip(average, weights, strict=True):
+        a.copy_(decay * a + (1 - decay) * w)
+
+
+def broken_step(real, z, G, D, opt_G, opt_D) -> None:
+    """All three faults at once, as the chapter hands it out."""
+    fake = G(z)
+    opt_D.zero_grad()
+    (softplus(D(real)).mean() + softplus(-D(fake)).mean()).backward()
+    opt_D.step()
+    softplus(D(G(z))).mean().backward()
+    opt_G.step()
+
+
+def labels_repaired(real, z, G, D, opt_G, opt_D) -> None:
+    opt_D.zero_grad()
+    (softplus(-D(real)).mean() + softplus(D(G(z))).mean()).backward()
+    opt_D.step()
+    softplus(D(G(z))).mean().backward()
+    opt_G.step()
+
+
+def detached_too(real, z, G, D, opt_G, opt_D) -> None:
+    opt_D.zero_grad()
+    (softplus(-D(real)).mean() + softplus(D(G(z).detach())).mean()).backward()
+    opt_D.step()
+    softplus(D(G(z))).mean().backward()
+    opt_G.step()
+
+
+def zeroed_too(real, z, G, D, opt_G, opt_D) -> None:
+    opt_D.zero_grad()
+    opt_G.zero_grad()
+    (softplus(-D(real)).mean() + softplus(D(G(z).detach())).mean()).backward()
+    opt_D.step()
+    softplus(D(G(z))).mean().backward()
+    opt_G.step()
+
+
+def without_graph(real, z, G, D, opt_G, opt_D) -> None:
+    with torch.no_grad():
+        fake = G(z)
+    opt_D.zero_grad()
+    (softplus(-D(real)).mean() + softplus(D(fake)).mean()).backward()
+    opt_D.step()
+    opt_G.zero_grad()
+    softplus(-D(fake)).mean().backward()
+    opt_G.step()
+
+
+# As a learner would write them, without knowledge of the registry.
+AS_WRITTEN = [
+    (check.start.to_uint8, lambda x: ((x + 1) * 127.5).round().to(torch.uint8), "wrap around"),
+    (check.start.to_uint8, lambda x: (x * 255).round().clamp(0, 255).byte(), "make of −1"),
+    (
+        check.start.to_uint8,
+        lambda x: ((x + 1) * 127.5).round().clamp(0, 255),
+        "of type float32; it should be uint8",
+    ),
+    (
+        check.start.to_uint8,
+        lambda x: x.add_(1).mul_(127.5).round_().clamp_(0, 255).byte(),
+        "argument 1 after",
+    ),
+    (check.gan.transposed_size, lambda n, k, s, p: (n - k + 2 * p) // s + 1, "scatters"),
+    (
+        check.gan.transposed_size,
+        lambda n, k, s, p: (n, n),
+        "a tensor of shape [2]; it should be a single number",
+    ),
+    (check.gan.generator_loss, lambda d: -torch.log(torch.sigmoid(d)).mean(), "your answer is inf"),
+    (check.gan.generator_loss, lambda d: torch.log(1 - torch.sigmoid(d)).mean(), "saturating"),
+    (check.gan.generator_loss, lambda d: -torch.log(1 - torch.sigmoid(d)).mean(), "helps D"),
+    (check.gan.generator_loss, lambda d: torch.log(torch.sigmoid(d)).mean(), "sign is flipped"),
+    (check.gan.generator_loss, lambda d: -torch.log(torch.sigmoid(d) + 1e-8).mean(), "small logits"),
+    (
+        check.gan.generator_loss,
+        lambda d: binary_cross_entropy(d.sigmoid(), torch.ones_like(d)),
+        "small logits",
+    ),
+    (check.gan.generator_loss, lambda d: softplus(-d), "of shape [7]; it should be a single number"),
+    (
+        check.gan.discriminator_loss,
+        lambda r, f: -torch.log(r.sigmoid()).mean() - (1 - f.sigmoid()).log().mean(),
+        "is inf",
+    ),
+    (check.gan.discriminator_loss, lambda r, f: bce_of_both(f, r), "swapped"),
+    (check.gan.discriminator_loss, lambda r, f: softplus(torch.cat([-r, f])).mean(), "not averaged"),
+    (
+        check.gan.discriminator_loss,
+        lambda r, f: -logsigmoid(r.reshape(-1, 1) - f.reshape(-1)).mean(),
+        "broadcast",
+    ),
+    (check.gan.ema_update, swapped_in_lists, "as they were"),
+    (check.gan.ema_update, rebound, "as they were"),
+    (check.gan.ema_update, with_history, "history"),
+    (check.gan.frechet_1d, lambda m1, s1, m2, s2: math.hypot(m1 - m2, s1 - s2), "squared"),
+    (check.gan.slerp, lambda a, b, t: torch.lerp(a, b, t), "straight line"),
+    (check.gan.repaired_step, broken_step, "discriminator's step alone"),
+    (check.gan.repaired_step, labels_repaired, "still in G's gradients"),
+    (check.gan.repaired_step, detached_too, "older gradients: only its first"),
+    (check.gan.repaired_step, zeroed_too, "easier to find out"),
+    (check.gan.repaired_step, without_graph, "did not move"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer", "words"), AS_WRITTEN)
+def test_wrong_answers_as_learners_write_them(
+    exercise: Exercise, answer: Callable[..., Any], words: str
+) -> None:
+    with pytest.raises(CheckFailed) as failure:
+        exercise(answer)
+    line = str(failure.value)
+    assert line.startswith(f"✗ {exercise.name}: ")
+    assert words in line
+    assert "\n" not in line
+
+
+# The machinery
+
+DOUBLE = Exercise(
+    name="double",
+    confirms="twice as much.",
+    property="even for whole numbers",
+    reference=lambda x, by: 2 * x,
+    inputs=[(torch.tensor([1.0, 2.0, 3.0]), 7)],
+    wrong={"that is the square.": [lambda x, by: x**2]},
+    edges={"nothing must become of infinity.": [(torch.tensor([math.inf, 0.0, 1.0]), 7)]},
+)
+
+
+def judged(answer: Any) -> str:
+    mark, text = DOUBLE.judge(answer)
+    return f"{mark} {text}"
+
+
+def test_an_unknown_wrong_answer_shows_input_result_and_property() -> None:
+    line = judged(lambda x, by: x + torch.tensor([1.0, 2.5, 0.0]))
+    seen = "for x = [1.0, 2.0, 3.0], by = 7: your answer is 3 at entry 2, not 6"
+    assert line == f"✗ {seen}. Expected: even for whole numbers."
+
+
+def test_an_exception_becomes_one_line_with_the_line_of_the_function() -> None:
+    def calls_another(x, by):
+        y = x + by
+        return fails(y)
+
+    def fails(y):
+        raise ValueError("first of two\nlines")
+
+    line = calls_another.__code__.co_firstlineno + 2
+    assert judged(calls_another) == f"✗ your code raised ValueError in line {line}: first of two"
+    assert judged(Module(fails)).startswith("✗ your code raised TypeError in line ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (
+            torch.zeros(2),
+            "✗ hand over the function itself, without calling it; this is a tensor of shape [2].",
+        ),
+        (4.0, "✗ hand over the function itself, without calling it; this is a value of type float."),
+        (lambda x: x, "✗ your code raised TypeError: "),
+        (lambda x, by: "six", "✗ your answer is a value of type str; it should be a tensor of shape [3]."),
+        (
+            lambda x, by: {"y": x},
+            "✗ your answer is a value of type dict; it should be a tensor of shape [3].",
+        ),
+        (
+            lambda x, by: x[:, None] * 2,
+            "✗ your answer is a tensor of shape [3, 1]; it should be a tensor of shape [3].",
+        ),
+        (lambda x, by: x * x, "✗ that is the square."),
+        (
+            lambda x, by: (2 * x).nan_to_num(0),
+            "✗ nothing must become of infinity. (for x = [inf, 0.0, 1.0], by = 7: ",
+        ),
+        (
+            lambda x, by: [2 * math.floor(v) for v in x],
+            "✗ nothing must become of infinity. (your code raised Overflow",
+        ),
+        (
+            lambda x, by: x.mul_(2),
+            "✗ for x = [1.0, 2.0, 3.0], by = 7: argument 1 after the call is 6 at entry 2, not 3.",
+        ),
+        (lambda x, by: [2 * float(v) for v in x], "✓ twice as much."),
+        (lambda x, by: (2 * x).requires_grad_(), "✓ twice as much."),
+    ],
+)
+def test_stages_come_in_order(answer: Any, line: str) -> None:
+    assert judged(answer).startswith(line)
+
+
+def test_a_function_that_changes_its_input_spoils_no_later_answer() -> None:
+    DOUBLE.judge(lambda x, by: x.zero_())
+    assert judged(DOUBLE.reference) == "✓ twice as much."
+
+
+def test_keyboard_interrupt_is_not_swallowed() -> None:
+    def interrupted(x, by):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        DOUBLE.judge(interrupted)
+
+
+def test_functions_without_code_of_their_own_are_judged() -> None:
+    assert judged(partial(torch.mul, 2)).startswith("✗ your code raised TypeError")
+    assert judged(partial(lambda two, x, by: two * x, 2)) == "✓ twice as much."
+
+
+def test_neither_import_nor_judging_draws_from_the_global_generators() -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    spec = find_spec("genimg_utils.check.gan")
+    spec.loader.exec_module(module_from_spec(spec))
+    for exercise in EXERCISES:
+        exercise.judge(exercise.reference)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """An IPython of its own, as a notebook's cell meets it."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shell = InteractiveShell()
+    shell.history_manager.enabled = False
+    shell.user_ns["check"] = SimpleNamespace(double=DOUBLE)
+    yield shell
+    shell.history_manager.end_session()
+
+
+def test_in_ipython_a_wrong_answer_is_one_line_and_fails_the_cell(shell, capsys) -> None:
+    result = shell.run_cell("check.double(lambda x, by: x ** 2)")
+    out, err = capsys.readouterr()
+    assert (out + err).strip() == "✗ double: that is the square."
+    assert isinstance(result.error_in_exec, CheckFailed)
+
+
+def test_in_ipython_the_line_of_an_exception_is_the_line_of_the_cell(shell, capsys) -> None:
+    shell.run_cell("def double(x, by):\n    y = x\n    return y / 0 + undefined\n\ncheck.double(double)")
+    assert capsys.readouterr().out.strip() == (
+        "✗ double: your code raised NameError in line 3: name 'undefined' is not defined"
+    )
+
+
+def test_in_ipython_a_blank_passes(shell, capsys) -> None:
+    result = shell.run_cell("def double(x, by):\n    ...\n\n\ncheck.double(double)")
+    assert result.success
+    assert "○ double: not answered yet" in capsys.readouterr().out
+
+
+# Choices
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda c: c.name)
+def test_a_choice_answers_every_word_of_its_list(choice: Choice, capsys) -> None:
+    for blank in (..., None):
+        choice(blank)
+        assert f"○ {choice.name}: not answered yet" in capsys.readouterr().out
+    choice(f" {choice.right.capitalize()} ")
+    assert capsys.readouterr().out == f"✓ {choice.name}: {choice.confirms}\n"
+    assert len(set(choice.hints.values())) == len(choice.hints) >= 4
+    for word, hint in choice.hints.items():
+        assert choice.judge(word) == ("✗", hint)
+        assert choice.right not in hint
+    for stranger in ("gremlins", 3, ["detach"]):
+        with pytest.raises(CheckFailed, match="is not one of the choices") as failure:
+            choice(stranger)
+        assert all(f'"{word}"' in str(failure.value) for word in [choice.right, *choice.hints])
+
+
+def faulty_run(wrong_optimiser: bool, in_unit_interval: bool, steps: int) -> SimpleNamespace:
+    """A short run on small digits with one of the two faults, and what the hints ask about."""
+    torch.manual_seed(0)
+    digits = torch.tensor(load_digits().images[:64] / 16).float()  # [64, 8, 8] in [0, 1]
+    digits = nn.functional.pad(digits.repeat_interleave(3, 1).repeat_interleave(3, 2), (2, 2, 2, 2))[:, None]
+    real = digits if in_unit_interval else 2 * digits - 1  # [64, 1, 28, 28]
+    G, D = Generator(width=16), Discriminator(width=16)
+    began = nn.utils.parameters_to_vector(G.parameters()).detach().clone()
+    opt_D = torch.optim.Adam(D.parameters(), lr=2e-3, betas=(0.0, 0.99))
+    opt_G = torch.optim.Adam((D if wrong_optimiser else G).parameters(), lr=2e-3, betas=(0.0, 0.99))
+    logs = [gan_step(real, torch.randn(64, 64), G, D, opt_G, opt_D) for _ in range(steps)]
+    return SimpleNamespace(
+        moved=float((nn.utils.parameters_to_vector(G.parameters()).detach() - began).norm()),
+        gradient=float(sum(p.grad.square().sum() for p in G.parameters())),
+        rise=float(logs[-1]["loss_G"] - logs[0]["loss_G"]),
+        gaps=[float(log["d_real"] - log["d_fake"]) for log in logs],
+        smallest=(float(real.min()), float(G(torch.randn(64, 64)).detach().min())),
+        layers=[type(layer).__name__ for network in (G, D) for layer in network.modules()],
+    )
+
+
+def test_the_hints_on_fault_a_speak_the_truth() -> None:
+    run = faulty_run(wrong_optimiser=True, in_unit_interval=False, steps=30)
+    assert run.moved == 0  # loss sign, learning rate, data range
+    assert run.gradient > 0  # detach
+    assert run.rise > 0
+
+
+def test_the_hints_on_fault_b_speak_the_truth() -> None:
+    run = faulty_run(wrong_optimiser=False, in_unit_interval=True, steps=30)
+    assert run.moved > 0.1  # detach
+    assert run.gaps[-1] > 1  # labels: real pictures get the higher logits
+    assert run.smallest[0] == 0 > run.smallest[1]  # noise
+    assert not any("BatchNorm" in layer for layer in run.layers)  # batch norm

@@ -1,0 +1,166 @@
+"""The ruler against other formulations, its edge cases, and what each measure must notice."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+from sklearn.neighbors import NearestNeighbors
+
+from genimg_utils import data, metrics, runtime
+
+
+def cloud(n, d, seed=0, shift=0.0):
+    g = torch.Generator().manual_seed(seed)
+    mix = torch.randn(d, d, generator=g, dtype=torch.float64)
+    return torch.randn(n, d, generator=g, dtype=torch.float64) @ mix + shift
+
+
+def by_scipy(x, y):
+    """Fréchet distance by the general matrix square root, as the textbook writes it."""
+    a, b = np.cov(x.numpy(), rowvar=False), np.cov(y.numpy(), rowvar=False)
+    means = x.numpy().mean(0) - y.numpy().mean(0)
+    return float(means @ means + np.trace(a + b - 2 * sqrtm(a @ b).real))
+
+
+def test_frechet_agrees_with_scipy():
+    x, y = cloud(500, 64), cloud(400, 64, seed=1, shift=0.3)
+    assert metrics.frechet(x, y) == pytest.approx(by_scipy(x, y), rel=1e-6)
+    assert metrics.frechet(x, y) == pytest.approx(metrics.frechet(y, x), rel=1e-9)
+
+
+def test_frechet_agrees_with_torchmetrics():
+    fid = pytest.importorskip("torchmetrics.image.fid", reason="torchmetrics is not installed")
+    x, y = cloud(300, 16), cloud(300, 16, seed=1)
+    theirs = fid._compute_fid(x.mean(0), x.T.cov(), y.mean(0), y.T.cov())
+    assert metrics.frechet(x, y) == pytest.approx(theirs.item(), rel=1e-6)
+
+
+def test_frechet_in_one_dimension_is_two_squares():
+    x, y = cloud(1000, 1), cloud(1000, 1, seed=3, shift=2)
+    squares = (x.mean() - y.mean()) ** 2 + (x.std() - y.std()) ** 2
+    assert metrics.frechet(x, y) == pytest.approx(squares.item(), rel=1e-9)
+
+
+def test_frechet_of_a_set_with_itself_is_zero():
+    x = cloud(200, 32)
+    assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-6)
+
+
+def test_frechet_survives_a_singular_covariance():
+    x, y = cloud(400, 8), cloud(400, 8, seed=1)
+    x[:, 3:] = 0  # features that no picture switches on
+    x[:, 1] = x[:, 0]
+    assert metrics.frechet(x, y) == pytest.approx(metrics.frechet(y, x), rel=1e-6)
+    assert np.isfinite(metrics.frechet(x, y))
+    assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-6)
+
+
+def test_fewer_pictures_than_dimensions_are_said_so():
+    with pytest.warns(UserWarning, match="10 pictures in 32 dimensions"):
+        metrics.frechet(cloud(10, 32), cloud(10, 32))
+
+
+@pytest.mark.parametrize(
+    ("features", "sentence"),
+    [
+        (torch.zeros(1, 4), "N ≥ 2"),
+        (torch.zeros(3, 2, 2), "N ≥ 2"),
+        (torch.full((9, 2), torch.nan), "NaN"),
+        (torch.zeros(9, 3), "3 and of 4 dimensions"),
+    ],
+)
+def test_bad_features_get_a_sentence(features, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        metrics.frechet(features, torch.randn(9, 4))
+
+
+def test_precision_and_recall_agree_with_neighbours_found_by_sklearn():
+    real, fake = cloud(300, 6), 1.5 * cloud(200, 6, seed=0)[:200]
+
+    def share(points, manifold, k=3):
+        tree = NearestNeighbors(n_neighbors=k + 1).fit(manifold)
+        radius = tree.kneighbors(manifold)[0][:, k]
+        distances = np.linalg.norm(points[:, None] - manifold[None], axis=2)
+        return (distances <= radius + 1e-12).any(axis=1).mean()
+
+    precision, recall = metrics.precision_recall(real, fake)
+    assert precision == pytest.approx(share(fake.numpy(), real.numpy()))
+    assert recall == pytest.approx(share(real.numpy(), fake.numpy()))
+
+
+def test_precision_sees_bad_pictures_and_recall_missing_ones():
+    real = torch.cat([torch.randn(200, 2), torch.randn(200, 2) + 20])
+    half = torch.randn(400, 2)  # good pictures of one kind only
+    precision, recall = metrics.precision_recall(real, half)
+    assert precision > 0.9
+    assert recall < 0.6
+    precision, recall = metrics.precision_recall(half, real)  # both kinds, one of them wrong
+    assert precision < 0.6
+    assert recall > 0.9
+    with pytest.raises(ValueError, match="more than k"):
+        metrics.precision_recall(real[:3], half)
+
+
+def test_class_histogram_and_sure_share():
+    logits = torch.tensor([[9.0, 0, 0], [9, 0, 0], [0, 9, 0], [0.1, 0, 0]])
+    assert metrics.class_histogram(logits).tolist() == [0.75, 0.25, 0]
+    assert metrics.confident_share(logits) == 0.75
+    assert metrics.confident_share(logits, above=0.3) == 1
+
+
+def test_memorising_is_seen_and_chance_stays_within_its_margin():
+    g = torch.Generator().manual_seed(0)
+    training, held_out = torch.randn(2, 200, 16, generator=g)
+    copies = training[torch.randint(200, (1000,), generator=g)] + 0.05 * torch.randn(1000, 16, generator=g)
+    share, margin = metrics.nearer_to_training(copies, training, held_out)
+    assert share > 0.99 > 0.5 + 3 * margin
+    fresh = torch.randn(1000, 16, generator=g)
+    deviations = []
+    for _ in range(200):  # which of the real pictures were trained on, drawn anew
+        shuffled = torch.cat([training, held_out])[torch.randperm(400, generator=g)]
+        share, margin = metrics.nearer_to_training(fresh, shuffled[:200], shuffled[200:])
+        deviations.append(abs(share - 0.5) <= margin)
+    assert 0.9 <= sum(deviations) / 200 <= 0.99  # 95 %
+
+
+def test_memorising_needs_sets_of_one_size():
+    with pytest.raises(ValueError, match="as many training as held-out"):
+        metrics.nearer_to_training(torch.zeros(2, 4), torch.zeros(3, 4), torch.zeros(2, 4))
+
+
+@pytest.fixture(scope="module")
+def ruler():
+    return metrics.ruler("mnist-5k")
+
+
+def test_the_ruler_s_floor_is_the_one_that_the_benchmark_states(ruler):
+    """The shipped classifier, its moments and the data fit together."""
+    floor = json.loads((runtime.REPOSITORY / "benchmarks/results/gan_training.json").read_text())["floor"]
+    training = data.load("mnist-5k").images
+    assert ruler.distance(training) == pytest.approx(floor["FD-64"], rel=1e-2)
+    assert ruler.reference.count == 10_000
+
+
+def test_the_ruler_is_accurate_and_takes_bytes_and_floats(ruler):
+    test = data.load("mnist-5k", "test")
+    logits = ruler.logits(test.images)
+    assert (logits.argmax(1) == test.labels).double().mean() >= 0.99
+    torch.testing.assert_close(logits, ruler.logits(test.images / 127.5 - 1))
+    with pytest.raises(ValueError, match="uint8, or floats"):
+        ruler.logits(test.images.float())
+
+
+def test_the_ruler_grows_with_damage(ruler):
+    real = data.load("mnist-5k").images[::4] / 127.5 - 1
+    noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(0))
+    distances = [ruler.distance((real + amount * noise).clamp(-1, 1)) for amount in (0, 0.3, 0.6)]
+    assert distances[0] < distances[1] < distances[2]
+    one_class = real[: len(real) // 10].repeat(10, 1, 1, 1)
+    assert ruler.distance(one_class) > 5 * distances[0]
+
+
+def test_an_unknown_ruler_gets_a_sentence():
+    with pytest.raises(ValueError, match="no ruler for 'cats'"):
+        metrics.ruler("cats")

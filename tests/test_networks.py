@@ -1,0 +1,120 @@
+"""Shapes, ranges, initialisation and loading of the networks."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from genimg_utils import networks
+from genimg_utils.checkpoint import export
+from genimg_utils.layers import PixelNorm, down, fan_in, initialise, up
+from genimg_utils.networks import Classifier, Discriminator, Generator
+
+
+@pytest.mark.parametrize("size", [28, 32])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("classes", [0, 10])
+def test_shapes_and_ranges(size, channels, classes):
+    G = Generator(size, channels, latent=16, width=16, classes=classes)
+    D = Discriminator(size, channels, width=16, classes=classes)
+    labels = torch.arange(4) if classes else None
+    x = G(torch.randn(4, 16), labels)
+    assert x.shape == (4, channels, size, size)
+    assert x.abs().max() <= 1
+    assert D(x, labels).shape == (4,)
+
+
+def test_an_impossible_size_gets_a_sentence():
+    with pytest.raises(ValueError, match="size is 30"):
+        Generator(30)
+
+
+def test_labels_reach_both_networks():
+    G, D, z = Generator(classes=3), Discriminator(classes=3), torch.randn(1, 64).repeat(3, 1)
+    x = G(z, torch.arange(3))
+    assert (x[0] - x[1]).abs().max() > 1e-3
+    same = x[:1].repeat(3, 1, 1, 1)
+    assert D(same, torch.arange(3)).std() > 1e-3
+
+
+def test_the_projection_is_the_published_one():
+    """d(x, y) − d(x, y') = ⟨e_y − e_y', φ(x)⟩."""
+    D, x = Discriminator(classes=3), torch.randn(5, 1, 28, 28)
+    zero, one = torch.zeros(5, dtype=torch.int64), torch.ones(5, dtype=torch.int64)
+    difference = D.features(x) @ (D.embed.weight[0] - D.embed.weight[1])
+    torch.testing.assert_close(D(x, zero) - D(x, one), difference, rtol=1e-4, atol=1e-5)
+
+
+def test_pictures_of_a_batch_do_not_mix():
+    """No layer looks across the batch, so real and generated pictures may share a pass."""
+    for network, x in [(Discriminator(), torch.randn(3, 1, 28, 28)), (Generator(), torch.randn(3, 64))]:
+        torch.testing.assert_close(network(x)[:1], network(x[:1]), rtol=1e-4, atol=1e-5)
+
+
+def test_pixel_norm_gives_each_pixel_mean_square_one():
+    x = 7 * torch.randn(2, 5, 3, 3)
+    torch.testing.assert_close(PixelNorm()(x).square().mean(dim=1), torch.ones(2, 3, 3))
+
+
+@pytest.mark.parametrize("block", ["linear", "down", "up"])
+def test_initialisation_keeps_the_mean_square(block):
+    """Through a layer and LeakyReLU 0.2, up to border effects: within 20 %."""
+    torch.manual_seed(0)
+    make = {
+        "linear": (nn.Linear(256, 256), torch.randn(512, 256)),
+        "down": (down(64, 64)[0], torch.randn(16, 64, 32, 32)),
+        "up": (up(64, 64)[0], torch.randn(16, 64, 32, 32)),
+    }
+    layer, x = make[block]
+    initialise(layer)
+    out = nn.functional.leaky_relu(layer(x), 0.2)
+    assert out.square().mean().sqrt().item() == pytest.approx(1, rel=0.2)
+    assert layer.bias.abs().max() == 0
+
+
+def test_fan_in_counts_what_reaches_one_output():
+    assert fan_in(nn.Linear(10, 3)) == 10
+    assert fan_in(nn.Conv2d(4, 8, 3)) == 36
+    assert fan_in(nn.ConvTranspose2d(4, 8, 4, stride=2)) == 16
+
+
+def test_classifier_features_feed_its_head():
+    network = Classifier().eval()
+    x = torch.randn(2, 1, 28, 28)
+    assert network.features(x).shape == (2, 64)
+    assert network.features(x).min() >= 0  # after the nonlinearity
+    torch.testing.assert_close(network(x), network.head(network.features(x)))
+
+
+def test_exported_weights_come_back(tmp_path):
+    G = Generator(classes=4, width=8)
+    path = export(G, tmp_path / "mine", {"dataset": "none"})
+    again = networks.load(path)
+    assert again.config == G.config
+    assert not again.training
+    z, y = torch.randn(3, 64), torch.tensor([0, 1, 3])
+    torch.testing.assert_close(again(z, y), G.eval()(z, y))
+
+
+@pytest.mark.parametrize("name", [p.stem for p in sorted(networks.MODELS.glob("*.safetensors"))])
+def test_shipped_weights_load_and_have_a_card(name):
+    network = networks.load(name)
+    assert all(p.isfinite().all() for p in network.parameters())
+    assert (networks.MODELS / f"{name}.md").read_text(encoding="utf-8").startswith(f"# {name}")
+
+
+def test_weights_that_are_not_there_or_not_ours_get_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match="Shipped with the course: .*classifier-mnist"):
+        networks.load("cgan-cats")
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(b"not weights")
+    with pytest.raises(ValueError, match="no weights of this course"):
+        networks.load(damaged)
+    path = export(Generator(width=8), tmp_path / "mine", {})
+    weights = load_file(path)
+    for about in ({}, {"class": "Unet", "config": "{}"}, {"class": "Generator", "config": json.dumps({"width": 16})}):
+        save_file(weights, damaged, metadata=about)
+        with pytest.raises(ValueError, match="no weights of this course"):
+            networks.load(damaged)

@@ -1,0 +1,98 @@
+"""Makes the weights that ship in data/models, each with a card: `make models`, or `python tools/models.py NAME …`.
+
+The classifiers behind FD-64 first, then the generators, which were tuned with that ruler. Each is made on one thread
+from seed 0. The classifiers need MNIST and Fashion-MNIST, downloaded or in $GENIMG_DATA.
+"""
+
+import sys
+import time
+
+import torch
+from chapters import REPOSITORY
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from genimg_utils import data, metrics, runtime
+from genimg_utils.__main__ import train_gan
+from genimg_utils.checkpoint import export
+from genimg_utils.networks import Classifier
+
+MODELS = REPOSITORY / "data" / "models"
+BATCH, RATE = 128, 3e-3
+
+
+def train_classifier(dataset: str, epochs: int, flip: bool) -> Classifier:
+    """A classifier of `dataset`, trained on shifted (and flipped) pictures, with the test features' moments."""
+    runtime.seed(0)
+    training = data.load(dataset)
+    batches = data.Batches(training.images, BATCH, torch.device("cpu"), 0, labels=training.labels, flip=flip)
+    network = Classifier().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2)
+    steps = epochs * (len(training.images) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    for step in range(steps):
+        x, y = next(batches)
+        loss = cross_entropy(network(shifted(x)), y)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step % 100 == 0:
+            print(f"{dataset}: step {step:,} of {steps:,}, loss {loss.item():.3f}", end="\r", flush=True)
+    return network.eval()
+
+
+def shifted(x: Tensor) -> Tensor:
+    """The batch moved by up to two pixels each way."""
+    moves = torch.randint(-2, 3, (2,)).tolist()
+    return torch.roll(x, moves, dims=(2, 3))
+
+
+def make_classifier(dataset: str, epochs: int, flip: bool) -> None:
+    start = time.monotonic()
+    network = train_classifier(dataset, epochs, flip)
+    seconds = time.monotonic() - start
+    test = data.load(dataset, "test")
+    moments = metrics.moments(metrics.in_chunks(lambda x: network.features(x / 127.5 - 1), test.images))
+    network.mean.copy_(torch.from_numpy(moments.mean))
+    network.covariance.copy_(torch.from_numpy(moments.covariance))
+    network.count.fill_(moments.count)
+    logits = metrics.in_chunks(lambda x: network(x / 127.5 - 1), test.images)
+    accuracy = (logits.argmax(dim=1) == test.labels).double().mean().item()
+    card = {
+        "dataset": f"{dataset}, all training pictures; moments of the {len(test.images):,} test pictures",
+        "accuracy on the test pictures": f"{accuracy:.4f}",
+        "settings": f"seed 0, {epochs} epochs, batch {BATCH}, AdamW {RATE} one cycle, one thread",
+        "seconds": f"{seconds:.0f}",
+        "command": f"python tools/models.py classifier-{dataset}",
+    }
+    export(network, MODELS / f"classifier-{dataset}", card)
+    print(f"\nclassifier-{dataset}: accuracy {accuracy:.4f}, {seconds:.0f} s")
+
+
+def make_generator(model: str) -> None:
+    run, _ = train_gan(model, "mnist-5k", fresh=True)
+    run.export(MODELS / f"{model}-mnist-5k")
+
+
+MAKERS = {
+    "classifier-mnist": lambda: make_classifier("mnist", epochs=8, flip=False),
+    "classifier-fashion-mnist": lambda: make_classifier("fashion-mnist", epochs=12, flip=True),
+    "gan-mnist-5k": lambda: make_generator("gan"),
+    "cgan-mnist-5k": lambda: make_generator("cgan"),
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in MAKERS]
+    if unknown:
+        print(f"There is no model {unknown[0]!r}: name some of {', '.join(MAKERS)}, or none for all.")
+        return 2
+    torch.set_num_threads(1)
+    for name in names or MAKERS:
+        MAKERS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
