@@ -1,4 +1,4 @@
-"""How good chapter 03's GANs are over seeds, and what the usual loop costs: `make bench`, or `python benchmarks/gan_training.py`.
+"""How good chapter 03's GANs are over seeds, and what the usual loop costs: `python benchmarks/gan_training.py`.
 
 Writes results/gan_training.json, from which the chapter takes its gate and its table. The seeds run beside each other
 on one thread each; what is timed runs alone, on as many threads as there are cores.
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from genimg_utils import data, losses, metrics, runtime
-from genimg_utils.__main__ import GAN_STEPS, train_gan
+from genimg_utils.__main__ import GAN_STEPS, MODELS, train_gan
 from genimg_utils.losses import lazy, r1
 from genimg_utils.networks import Discriminator, Generator
 from genimg_utils.steps import gan_step
@@ -62,17 +62,16 @@ def train(task: tuple[str, int, int, str]) -> dict[str, Any]:
     `fault` is "" or "no R1", which leaves the penalty out.
     """
     model, seed, steps, fault = task
+    classes = 10 if MODELS[model] else 0
     halfway: dict[str, float] = {}
 
     def measure_half(run: Run, ema: EMA) -> None:
         if run.step == steps // 2:
-            classes = ema.network.config["classes"]
             halfway.update(quality(draw(ema.network, classes=classes), classes))
 
     with tempfile.TemporaryDirectory(prefix="genimg-bench-") as runs, planted(fault):
         os.environ |= {"GENIMG_RUNS": runs, "GENIMG_THREADS": "1"}
         _, ema = train_gan(model, DATASET, steps, seed, after_step=measure_half)
-    classes = ema.network.config["classes"]
     images = draw(ema.network, classes=classes)
     test, training = data.load(DATASET, "test").images, data.load(DATASET).images
     some = training[torch.randperm(len(training), generator=torch.Generator().manual_seed(seed))[: len(test)]]
@@ -87,7 +86,7 @@ def planted(fault: str) -> Iterator[None]:
     """The recipe without its gradient penalty while `fault` is "no R1"."""
     kept = losses.lazy
     if fault == "no R1":
-        losses.lazy = lambda *_: None  # type: ignore[assignment]
+        losses.lazy = lambda *_: None
     try:
         yield
     finally:
@@ -144,7 +143,11 @@ class DCGenerator(nn.Sequential):
             (4 * width, 2 * width, 3, 2, 1),
             (2 * width, width, 4, 2, 1),
         ]:
-            layers += [nn.ConvTranspose2d(n_in, n_out, k, s, p, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(True)]
+            layers += [
+                nn.ConvTranspose2d(n_in, n_out, k, s, p, bias=False),
+                nn.BatchNorm2d(n_out),
+                nn.ReLU(True),
+            ]
         super().__init__(*layers, nn.ConvTranspose2d(width, 1, 4, 2, 1, bias=False), nn.Tanh())
 
 
@@ -154,7 +157,11 @@ class DCDiscriminator(nn.Sequential):
     def __init__(self, width: int = 32) -> None:
         layers: list[nn.Module] = [nn.Conv2d(1, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
         for n_in, n_out, k in [(width, 2 * width, 4), (2 * width, 4 * width, 3)]:
-            layers += [nn.Conv2d(n_in, n_out, k, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.LeakyReLU(0.2, True)]
+            layers += [
+                nn.Conv2d(n_in, n_out, k, 2, 1, bias=False),
+                nn.BatchNorm2d(n_out),
+                nn.LeakyReLU(0.2, True),
+            ]
         super().__init__(*layers, nn.Conv2d(4 * width, 1, 4, 1, 0, bias=False), nn.Flatten(0), nn.Sigmoid())
 
 
@@ -190,14 +197,23 @@ def usual_dcgan(seconds: float, seed: int) -> tuple[nn.Module, int]:
                 loss_G = bce(D(fake), torch.ones(len(real)))
                 loss_G.backward()
                 opt_G.step()
-                print(loss_real.item(), loss_fake.item(), loss_G.item(), d_real.mean().item(), d_fake.mean().item(), file=screen)
+                print(
+                    loss_real.item(),
+                    loss_fake.item(),
+                    loss_G.item(),
+                    d_real.mean().item(),
+                    d_fake.mean().item(),
+                    file=screen,
+                )
                 step += 1
 
 
 def usual_steps(count: int) -> float:
     """Seconds a step: this chapter's networks and losses in the usual loop, batch 32, R1 in every eighth step."""
     G, D = Generator(), Discriminator()
-    opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=2e-3, betas=(0.0, 0.99), fused=False, foreach=False) for n in (G, D))
+    opt_G, opt_D = (
+        torch.optim.Adam(n.parameters(), lr=2e-3, betas=(0.0, 0.99), fused=False, foreach=False) for n in (G, D)
+    )
     loader = DataLoader(Pictures(data.load(DATASET).images), batch_size=32, shuffle=True, num_workers=2)
     bce, pictures, times = nn.functional.binary_cross_entropy_with_logits, iter(loader), []
     with open(os.devnull, "w") as screen:
@@ -220,7 +236,14 @@ def usual_steps(count: int) -> float:
             loss_G = bce(D(fake), torch.ones(len(real)))
             loss_G.backward()
             opt_G.step()
-            print(loss_real.item(), loss_fake.item(), loss_G.item(), d_real.mean().item(), d_fake.mean().item(), file=screen)
+            print(
+                loss_real.item(),
+                loss_fake.item(),
+                loss_G.item(),
+                d_real.mean().item(),
+                d_fake.mean().item(),
+                file=screen,
+            )
             times.append(time.monotonic() - start)
     return statistics.mean(times)
 
@@ -235,6 +258,7 @@ def our_steps(count: int) -> float:
     for step in range(count):
         start = time.monotonic()
         x = next(batches)
+        assert isinstance(x, Tensor)
         gan_step(x, torch.randn(len(x), 64), G, D, opt_G, opt_D, penalty=lazy(r1, step))
         ema.update()
         times.append(time.monotonic() - start)
@@ -258,7 +282,10 @@ def against_the_usual(steps: int, seeds: int) -> list[dict[str, Any]]:
     rows += [
         {"what": f"our unconditional GAN, FD-64 after {steps:,} steps", "value": round(mean["ours"], 2)},
         {"what": "seconds it took", "value": round(mean["seconds"])},
-        {"what": "DCGAN with BCE in the usual loop, FD-64 after as many seconds", "value": round(mean["usual"], 1)},
+        {
+            "what": "DCGAN with BCE in the usual loop, FD-64 after as many seconds",
+            "value": round(mean["usual"], 1),
+        },
         {"what": "steps it took", "value": round(mean["usual steps"])},
         {"what": "its FD-64 as a multiple of ours", "value": round(mean["usual"] / mean["ours"], 1)},
     ]
@@ -293,7 +320,10 @@ def main(arguments: list[str]) -> None:
     results |= {
         "command": "python benchmarks/gan_training.py",
         "dataset": f"{DATASET}: {len(training.images):,} training pictures; {SAMPLES:,} samples a measurement",
-        "floor": {"FD-64": round(judge.distance(training.images), 4), "sure": round(metrics.confident_share(judge.logits(training.images)), 4)},
+        "floor": {
+            "FD-64": round(judge.distance(training.images), 4),
+            "sure": round(metrics.confident_share(judge.logits(training.images)), 4),
+        },
         "machine": f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}",
     }
     if chosen.only != "comparison":

@@ -92,9 +92,7 @@ class Store:
 
     def remember(self, parts: Mapping[str, Part]) -> None:
         """Keep the states in which these parts are now, but of a part that is known, its first one."""
-        new_network = any(
-            key.startswith("network") and not self.knows(key, part) for key, part in parts.items()
-        )
+        new_network = any(key.startswith("network") and not self.knows(key, part) for key, part in parts.items())
         if new_network:  # begins where it is, and so does all around it
             self._initial.clear()
         for label, part in parts.items():
@@ -151,12 +149,9 @@ def digest(
     parts: list[str],
 ) -> str:
     """What tells runs apart, as a short hash. ValueError if the settings hold more than plain values."""
-    shapes = [
-        {k: [str(v.dtype), *v.shape] for k, v in each.state_dict().items()} for each in networks.values()
-    ]
+    shapes = [{k: [str(v.dtype), *v.shape] for k, v in each.state_dict().items()} for each in networks.values()]
     numbers = [  # not the switches, of which a newer torch may have more
-        {k: v for k, v in each.defaults.items() if type(v) in (int, float, tuple)}
-        for each in optimisers.values()
+        {k: v for k, v in each.defaults.items() if type(v) in (int, float, tuple)} for each in optimisers.values()
     ]
     try:
         text = json.dumps([settings, shapes, numbers, parts], sort_keys=True)
@@ -197,13 +192,9 @@ def read(path: Path) -> dict[str, Any]:
             raise zipfile.BadZipFile
         return unpack(data)
     except pickle.UnpicklingError:
-        raise RunError(
-            f"{path} holds code and was not loaded: delete it, unless you know what it is."
-        ) from None
+        raise RunError(f"{path} holds code and was not loaded: delete it, unless you know what it is.") from None
     except Exception as error:  # a damaged file sets off nearly any
-        raise RunError(
-            f"The checkpoint {path} is damaged: Run(…, fresh=True) starts again without it."
-        ) from error
+        raise RunError(f"The checkpoint {path} is damaged: Run(…, fresh=True) starts again without it.") from error
 
 
 def write(path: Path, data: bytes) -> None:

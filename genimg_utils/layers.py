@@ -14,26 +14,28 @@ class PixelNorm(nn.Module):
 
 
 def up(inputs: int, outputs: int, kernel: int = 4) -> nn.Sequential:
-    """Double the side by a transposed convolution (kernel 4: n to 2n; kernel 3: n to 2n − 1), normalise, LeakyReLU."""
-    return nn.Sequential(
-        nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=1), PixelNorm(), nn.LeakyReLU(0.2)
-    )
+    """Double the side by a transposed convolution (kernel 4: n to 2n; kernel 3: n to 2n − 1), LeakyReLU."""
+    stamp = nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=1)
+    return nn.Sequential(stamp, nn.LeakyReLU(0.2))
 
 
 def down(inputs: int, outputs: int, kernel: int = 4) -> nn.Sequential:
     """Halve the side by a convolution (kernel 4: 2n to n; kernel 3: 2n − 1 to n), LeakyReLU; no norm."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=1), nn.LeakyReLU(0.2))
+    conv = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=1)
+    return nn.Sequential(conv, nn.LeakyReLU(0.2))
 
 
 @torch.no_grad()
 def initialise(network: nn.Module) -> None:
-    """Draw weights from N(0, 2 / ((1 + 0.2²) n)), n the inputs that reach one output; biases start at 0.
-    Embeddings start with unit length.
+    """Draw weights from N(0, 2 / ((1 + 0.2²) n)), n the inputs that reach one output; biases start at 0,
+    the vectors of an embedding with length 1.
+
     Through LeakyReLU(0.2), activations then keep their mean square. He et al. 2015, section 2.2.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(layer.weight, std=math.sqrt(2 / (1 + 0.2**2) / fan_in(layer)))
+            std = math.sqrt(2 / (1 + 0.2**2) / fan_in(layer))
+            nn.init.normal_(layer.weight, std=std)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.Embedding):
@@ -41,8 +43,8 @@ def initialise(network: nn.Module) -> None:
 
 
 def fan_in(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
-    """How many inputs reach one output: a transposed convolution of stride s spreads each input over k² / s² of them."""
+    """Inputs that reach one output; of a transposed convolution with stride s, k² / s² a channel on average."""
     if isinstance(layer, nn.Linear):
         return layer.in_features
-    reach = layer.in_channels * math.prod(layer.kernel_size)
-    return reach / math.prod(layer.stride) if isinstance(layer, nn.ConvTranspose2d) else reach
+    n = layer.in_channels * math.prod(layer.kernel_size)
+    return n / math.prod(layer.stride) if isinstance(layer, nn.ConvTranspose2d) else n

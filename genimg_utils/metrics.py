@@ -16,11 +16,11 @@ from genimg_utils.networks import Classifier, load
 
 
 class Moments(NamedTuple):
-    """Mean [d] and covariance [d, d] of a set of features, in float64, and the number of pictures behind them."""
+    """Mean [d] and covariance [d, d] of the features of N pictures, in float64."""
 
     mean: NDArray[numpy.float64]
     covariance: NDArray[numpy.float64]
-    count: int
+    N: int
 
 
 def moments(features: Tensor) -> Moments:
@@ -32,8 +32,8 @@ def moments(features: Tensor) -> Moments:
         raise ValueError("Some features are NaN or infinite: look at the pictures before you measure them.")
     if x.shape[0] <= x.shape[1]:
         warnings.warn(
-            f"{x.shape[0]} pictures in {x.shape[1]} dimensions: the covariance is singular and the distance mostly bias. "
-            f"Use many more than {x.shape[1]} pictures.",
+            f"{x.shape[0]} pictures in {x.shape[1]} dimensions: the covariance is singular and the distance mostly "
+            f"bias. Use many more than {x.shape[1]} pictures.",
             stacklevel=3,
         )
     return Moments(x.mean(axis=0), numpy.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1]), len(x))
@@ -112,7 +112,7 @@ class Ruler(NamedTuple):
     reference: Moments
 
     def features(self, images: Tensor) -> Tensor:
-        """The 64 activations before the last layer, [N, 64] float32, of pictures [N, C, 28, 28], uint8 or in [−1, 1]."""
+        """The 64 activations before the last layer, [N, 64] float32, of pictures [N, C, 28, 28] (see `prepared`)."""
         return in_chunks(lambda x: self.classifier.features(self.prepared(x)), images)
 
     def logits(self, images: Tensor) -> Tensor:

@@ -35,11 +35,10 @@ class Generator(nn.Module):
             nn.PixelShuffle(2),  # [B, C, S, S]
             nn.Tanh(),
         )
-        initialise(self)
+        initialise(self.body)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        if self.embed is not None:
-            z = z + self.embed(labels)
+        z = z if self.embed is None else z + self.embed(labels)
         return self.body(z)
 
 
@@ -146,5 +145,7 @@ def load(source: str | Path, device: torch.device | str = "cpu") -> nn.Module:
         network = kind(**json.loads(about["config"]))
         network.load_state_dict(weights)
     except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path} holds no weights of this course ({error}): export them anew with run.export.") from error
+        raise ValueError(
+            f"{path} holds no weights of this course ({error}): export them anew with run.export."
+        ) from error
     return network.to(device).eval()

@@ -75,9 +75,7 @@ def embed(figure: Figure) -> tuple[str, dict[str, str]]:
 def colours(labels: Iterable[str], spare: Sequence[str] = SPARE) -> list[str]:
     """A colour for each label: that of the role it names ("real", "generated", "true"), else a spare one."""
     others = cycle(spare)
-    roles = (
-        [ROLES[word] for word in re.split(r"[\W_]+", label.lower()) if word in ROLES] for label in labels
-    )
+    roles = ([ROLES[word] for word in re.split(r"[\W_]+", label.lower()) if word in ROLES] for label in labels)
     return [role[0] if role else next(others) for role in roles]
 
 
@@ -93,16 +91,12 @@ def to_pixels(images: Images, rows: int | None = None, scale: int = 1) -> NDArra
     columns = ceil(N / rows)
     tiles = pixels.new_full((rows * columns, C, H + 1, W + 1), 255)
     tiles[:N, :, :H, :W] = pixels
-    picture = tiles.view(rows, columns, C, H + 1, W + 1).permute(
-        0, 3, 1, 4, 2
-    )  # [rows, H+1, columns, W+1, C]
+    picture = tiles.view(rows, columns, C, H + 1, W + 1).permute(0, 3, 1, 4, 2)  # [rows, H+1, columns, W+1, C]
     picture = picture.reshape(rows * (H + 1), columns * (W + 1), C)[:-1, :-1]
     return picture.repeat_interleave(scale, 0).repeat_interleave(scale, 1).numpy()
 
 
-def save_images(
-    images: Images, file: str | Path | IO[bytes], rows: int | None = None, scale: int = 1
-) -> None:
+def save_images(images: Images, file: str | Path | IO[bytes], rows: int | None = None, scale: int = 1) -> None:
     """Writes images [N, C, H, W] as one PNG (see `to_pixels`) to a path or an open file."""
     pixels = to_pixels(images, rows, scale)
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, "png")
@@ -112,9 +106,7 @@ def to_bytes(images: Tensor) -> Tensor:
     """Images [N, C, H, W] as uint8. Raises ValueError with one sentence where they cannot be images."""
     shape = list(images.shape)
     if images.ndim != 4 or shape[1] not in (1, 3) or not images.numel():
-        raise ValueError(
-            f"images must be [N, C, H, W] with N ≥ 1 and C 1 or 3, not {shape}; one image x is x[None]"
-        )
+        raise ValueError(f"images must be [N, C, H, W] with N ≥ 1 and C 1 or 3, not {shape}; one image x is x[None]")
     if images.dtype == torch.uint8:
         return images
     if not images.is_floating_point():
@@ -122,9 +114,7 @@ def to_bytes(images: Tensor) -> Tensor:
     if not images.isfinite().all():
         raise ValueError("images hold NaN or infinity: look at the losses of the step before")
     if images.abs().max() > 20:  # noise on an image stays far below
-        raise ValueError(
-            f"float images must lie in [-1, 1], not at {images.abs().max():.0f}; pass 0…255 as uint8"
-        )
+        raise ValueError(f"float images must lie in [-1, 1], not at {images.abs().max():.0f}; pass 0…255 as uint8")
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
@@ -165,7 +155,7 @@ def framed(pixels: NDArray[np.uint8], title: str, labels: Sequence[tuple[str, st
     height = H + (ceil(heading.height) + 12 if title else 0)
     # Rounding must not cost or add a pixel: the page is a trifle larger than whole pixels, the image smaller.
     page, inner = np.array([width, height]) + 0.01, np.array([W, H]) - 0.004
-    figure.set_size_inches(page / figure.dpi)
+    figure.set_size_inches(*(page / figure.dpi))
     x, y = np.array([left, 0]) + 0.002
     ax.set_position((x / page[0], y / page[1], *inner / page))
     return figure
@@ -179,9 +169,7 @@ def chart(title: str, xlabel: str, ylabel: str = "", height: float = 3.0) -> tup
     return figure, ax
 
 
-def write(
-    ax: Axes, text: str, at: tuple[float, float], color: str, shift: float, x: str = "data"
-) -> Annotation:
+def write(ax: Axes, text: str, at: tuple[float, float], color: str, shift: float, x: str = "data") -> Annotation:
     """Writes text right of a point, or left of it where shift, in points, is negative."""
     note = ax.annotate(text, at, (shift, 0), (x, "data"), "offset points", annotation_clip=False)
     note.set(color=color, ha="right" if shift < 0 else "left", va="center")

@@ -57,7 +57,9 @@ def device() -> torch.device:
     if name not in ("cpu", "cuda", "mps"):
         raise ValueError(f"GENIMG_DEVICE is {name!r}: set it to cpu, cuda or mps, or unset it.")
     if not {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[name]:
-        raise ValueError(f"GENIMG_DEVICE is {name!r}, but torch {torch.__version__} finds no such device here: unset it.")
+        raise ValueError(
+            f"GENIMG_DEVICE is {name!r}, but torch {torch.__version__} finds no such device here: unset it."
+        )
     return torch.device(name)
 
 
@@ -100,13 +102,15 @@ def seed(number: int) -> None:
 
 
 def threads() -> int:
-    """Set torch's threads and return their number: `$GENIMG_THREADS` or `$OMP_NUM_THREADS`, else half the cores, 1 to 4.
+    """Set torch's threads, and give their number: `$GENIMG_THREADS`, `$OMP_NUM_THREADS`, or half the cores, at most 4.
 
     Small networks gain little from more, and threads that wait for a busy core can slow a step thirtyfold.
     """
     asked = os.environ.get("GENIMG_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
     if asked and not (asked.isdecimal() and int(asked) > 0):
-        raise ValueError(f"GENIMG_THREADS or OMP_NUM_THREADS is {asked!r}: set it to a whole number from 1, or unset it.")
+        raise ValueError(
+            f"GENIMG_THREADS or OMP_NUM_THREADS is {asked!r}: set it to a whole number from 1, or unset it."
+        )
     number = int(asked) if asked else min(max((os.cpu_count() or 1) // 2, 1), 4)
     torch.set_num_threads(number)
     return number
@@ -128,14 +132,17 @@ def report(datasets: Mapping[str, bool] | None = None) -> list[Line]:
 
 
 def software() -> Iterator[Line]:
-    version = platform.python_version()
-    if sys.version_info >= (3, 11):
-        yield Line("OK", f"Python {version}")
-    else:
-        yield Line("FAIL", f"Python {version} is too old: install 3.11 or newer.")
-    missing = [name for name in ("matplotlib", "PIL", "scipy", "sklearn", "mlxtend", "pooch", "safetensors", "tqdm") if not found(name)]
+    yield Line("OK", f"Python {platform.python_version()}")
+    missing = [
+        name
+        for name in ("matplotlib", "PIL", "scipy", "sklearn", "mlxtend", "pooch", "safetensors", "tqdm")
+        if not found(name)
+    ]
     if missing:
-        yield Line("FAIL", f"missing: {', '.join(missing)}. Run `make learn`, or `pip install -e .` in the course's folder.")
+        yield Line(
+            "FAIL",
+            f"missing: {', '.join(missing)}. Run `make learn`, or `pip install -e .` in the course's folder.",
+        )
     else:
         yield Line("OK", f"torch {torch.__version__}, numpy {numpy.__version__}, and all that the package imports")
 
@@ -152,14 +159,19 @@ def hardware() -> Iterator[Line]:
     yield Line("OK", f"tier {tier().name}, device {where.type}, networks run in {dtype}")
     yield Line("OK", f"torch uses {threads()} of {os.cpu_count()} cores; GENIMG_THREADS changes that")
     free = psutil.virtual_memory().available / 2**30
-    yield Line("OK", f"{free:.0f} GiB of memory free") if free >= 2 else Line(
-        "FAIL", f"only {free:.1f} GiB of memory free, chapters need 2: close other programs."
+    yield (
+        Line("OK", f"{free:.0f} GiB of memory free")
+        if free >= 2
+        else Line("FAIL", f"only {free:.1f} GiB of memory free, chapters need 2: close other programs.")
     )
 
 
 def jupyter() -> Iterator[Line]:
     if not found("ipykernel"):
-        yield Line("–", "no Jupyter in this Python: fine for scripts; for the notebooks run `make learn` or `pip install jupyterlab`")
+        yield Line(
+            "–",
+            "no Jupyter in this Python: fine for scripts; for the notebooks run `make learn`",
+        )
         return
     yield Line("OK", "running in a Jupyter kernel" if in_kernel() else "Jupyter is installed")
     widgets = version("ipywidgets")
@@ -179,14 +191,21 @@ def storage() -> Iterator[Line]:
         if not os.access(path, os.W_OK) and kind == "runs":
             yield Line("FAIL", f"{shown} cannot be written: set GENIMG_{kind.upper()} to a folder of yours.")
         elif free < 1:
-            yield Line("FAIL", f"only {free:.1f} GiB free for {kind} in {shown}: free some, or set GENIMG_{kind.upper()}.")
+            yield Line(
+                "FAIL",
+                f"only {free:.1f} GiB free for {kind} in {shown}: free some, or set GENIMG_{kind.upper()}.",
+            )
         else:
             yield Line("OK", f"{kind} in {shown}, {free:.0f} GiB free")
 
 
 def at_hand(datasets: Mapping[str, bool]) -> Iterator[Line]:
     for name, here in datasets.items():
-        yield Line("OK", f"data {name}") if here else Line("–", f"data {name}: downloaded when a chapter first asks for it")
+        yield (
+            Line("OK", f"data {name}")
+            if here
+            else Line("–", f"data {name}: downloaded when a chapter first asks for it")
+        )
     if os.environ.get("GENIMG_OFFLINE") == "1":
         yield Line("–", "GENIMG_OFFLINE=1: nothing is downloaded")
         return

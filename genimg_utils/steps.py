@@ -30,7 +30,7 @@ def gan_step(
     labels: Tensor | None = None,
     update: Callable[[Tensor, Optimizer], None] = update,
 ) -> dict[str, Tensor]:
-    """One update of the discriminator, then one of the generator on the same noise. Goodfellow et al. 2014, algorithm 1.
+    """One update of D, then one of G on the same noise. Goodfellow et al. 2014, algorithm 1, with k = 1.
 
     real [B, C, S, S] in [−1, 1], z [B, Z], labels [B] int64 or None. Returns 0-d tensors for `run.log`: both losses
     without the penalty, and the mean logit of real and of generated pictures.
@@ -41,18 +41,21 @@ def gan_step(
     # The discriminator. Its loss must stop at the pictures: detach.
     real_logits, fake_logits = judge(D, real, fake.detach(), given)  # [B], [B]
     loss_D = objective.discriminator(real_logits, fake_logits)
-    extra = 0 if penalty is None else penalty(lambda x: D(x, *given), real, fake.detach())
-    update(loss_D + extra, opt_D)
+    logged = {"loss_D": loss_D, "d_real": real_logits.mean(), "d_fake": fake_logits.mean()}
+    if penalty is not None:
+        loss_D = loss_D + penalty(lambda x: D(x, *given), real, fake.detach())
+    update(loss_D, opt_D)
 
     # The generator. Gradients pass through the discriminator, whose weights stand still.
     D.requires_grad_(False)
-    pair = judge(D, real, fake, given) if objective.paired else (real_logits.detach(), D(fake, *given))
-    loss_G = objective.generator(*pair)
-    update(loss_G, opt_G)
+    if objective.paired:
+        real_logits, fake_logits = judge(D, real, fake, given)
+    else:
+        fake_logits = D(fake, *given)
+    logged["loss_G"] = objective.generator(real_logits, fake_logits)
+    update(logged["loss_G"], opt_G)
     D.requires_grad_(True)
-
-    means = {"d_real": real_logits.mean(), "d_fake": fake_logits.mean()}
-    return {name: x.detach() for name, x in ({"loss_D": loss_D, "loss_G": loss_G} | means).items()}
+    return {name: value.detach() for name, value in logged.items()}
 
 
 def judge(D: nn.Module, real: Tensor, fake: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

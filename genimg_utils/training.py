@@ -69,9 +69,7 @@ class Album(dict[int, Any]):
         self.update(state)
 
 
-def anneal(
-    optimisers: Iterable[Optimizer], step: int, total: int, warm_up: int = 100, last: float = 0.05
-) -> None:
+def anneal(optimisers: Iterable[Optimizer], step: int, total: int, warm_up: int = 100, last: float = 0.05) -> None:
     """Set the learning rates for `step`: up over `warm_up` steps, level, then down to `last` of the initial rate.
 
     The descent is linear over the second half of `total` steps. The initial rate is the one in `defaults`.
@@ -159,9 +157,7 @@ class Run:
             if isinstance(value, Tensor) and value.ndim:
                 raise ValueError(f"{name} has shape {list(value.shape)}: log one number, such as its mean().")
         device = next((value.device for value in values.values() if isinstance(value, Tensor)), None)
-        row = [
-            torch.as_tensor(value, dtype=torch.float32, device=device).detach() for value in values.values()
-        ]
+        row = [torch.as_tensor(value, dtype=torch.float32, device=device).detach() for value in values.values()]
         if row:  # copied by stacking: a captured step writes its next losses over these
             self._rows.append((self.step, tuple(values), torch.stack(row)))
 
@@ -283,9 +279,7 @@ class Run:
         start = perf_counter()
         for name, network in self.networks.items():
             if not all(bool(weight.isfinite().all()) for weight in network.parameters()):
-                raise RunError(
-                    f"Weights of {name} are not finite after step {self.step - 1}. {self._last_good()}"
-                )
+                raise RunError(f"Weights of {name} are not finite after step {self.step - 1}. {self._last_good()}")
         history = {k: torch.tensor(v, dtype=torch.float64) for k, v in self._history.items()}
         states = {label: part.state_dict() for label, part in self._parts.items()}
         self._store.save(pack({"step": self.step, "history": history, "parts": states}))
@@ -353,11 +347,7 @@ class Run:
         return f"The GPU's memory is full in step {self.step}: {remedy}. {self._next_call()}"
 
     def _next_call(self) -> str:
-        return (
-            f"The next call goes on from step {self._saved_step}."
-            if self._saved_step
-            else "Nothing was saved yet."
-        )
+        return f"The next call goes on from step {self._saved_step}." if self._saved_step else "Nothing was saved yet."
 
     def _last_good(self) -> str:
         kept = f"the last good checkpoint, of step {self._saved_step}, is {self.path}"

@@ -73,9 +73,7 @@ def class_explorer(
 
     The static picture shows the first image of the first eight seeds, a row for each class.
     """
-    rows = {
-        n: first_images(draw, [(label, s) for s in range(min(8, seeds))]) for label, n in enumerate(classes)
-    }
+    rows = {n: first_images(draw, [(label, s) for s in range(min(8, seeds))]) for label, n in enumerate(classes)}
     show(strip(rows, title))
     slider = IntSlider(value=0, min=0, max=seeds - 1, description="seed", continuous_update=True)
     return Explorer(draw, [class_menu(classes), slider], scale)
@@ -88,9 +86,7 @@ def circle(a: Tensor, b: Tensor, t: float) -> Tensor:
 
 def class_menu(classes: Sequence[str]) -> Dropdown:
     """A menu whose value is the label of the class."""
-    return Dropdown(
-        options=[(name, label) for label, name in enumerate(classes)], value=0, description="class"
-    )
+    return Dropdown(options=[(name, label) for label, name in enumerate(classes)], value=0, description="class")
 
 
 def first_images(draw: Callable[..., Images], arguments: Sequence[tuple]) -> Tensor:

@@ -67,9 +67,7 @@ def drag_changes_picture(where: str, chapter: str) -> bool:
         page.set_default_timeout(120_000)
         page.goto(where.format(chapter))
         page.wait_for_selector(".jp-Notebook .jp-Cell")
-        page.wait_for_function(
-            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
-        )
+        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
         page.evaluate(f"() => {APP}.commands.execute('notebook:run-all-cells')")
         handle = page.locator(HANDLE).first
         handle.scroll_into_view_if_needed()
@@ -89,9 +87,7 @@ def drag_changes_picture(where: str, chapter: str) -> bool:
     return changed
 
 
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium here: install chromium to run this test"
-)
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install chromium to run this test")
 
 
 @needs_browser

@@ -144,9 +144,7 @@ def step_with_no_grad(real, z, G, D, opt_G, opt_D) -> None:
     opt_D.step()
     opt_D.zero_grad()
     opt_G.zero_grad()
-    for p, g in zip(
-        G.parameters(), torch.autograd.grad(-logsigmoid(D(G(z))).mean(), [*G.parameters()]), strict=True
-    ):
+    for p, g in zip(G.parameters(), torch.autograd.grad(-logsigmoid(D(G(z))).mean(), [*G.parameters()]), strict=True):
         p.grad = g
     opt_G.step()
 
@@ -165,9 +163,7 @@ RIGHT: dict[str, list[Callable[..., Any]]] = {
     ],
     "generator_loss": [
         lambda d: -logsigmoid(d).mean(),
-        lambda logits: binary_cross_entropy_with_logits(
-            logits.double(), torch.ones_like(logits).double()
-        ).item(),
+        lambda logits: binary_cross_entropy_with_logits(logits.double(), torch.ones_like(logits).double()).item(),
         lambda d: -Bernoulli(logits=d).log_prob(torch.ones_like(d)).mean(),
         lambda d: np.logaddexp(0, -d.numpy()).mean(),
         Module(lambda d: torch.einsum("n->", softplus(-d.flatten())) / d.numel()),
@@ -271,9 +267,7 @@ def test_inputs_separate_all_answers_with_a_margin(exercise: Exercise) -> None:
     answers = {hint: list(functions) for hint, functions in exercise.wrong.items()}
     answers |= {sentence: [variant] for sentence, variant in exercise.variants.items()}
     answers |= {"right": [exercise.reference]}
-    seen = {
-        hint: [strict.calls(f, exercise.inputs) for f in functions] for hint, functions in answers.items()
-    }
+    seen = {hint: [strict.calls(f, exercise.inputs) for f in functions] for hint, functions in answers.items()}
     for one, other in combinations(seen, 2):
         assert not any(strict.agree(a, b) for a in seen[one] for b in seen[other]), (one, other)
 
@@ -430,9 +424,7 @@ AS_WRITTEN = [
 
 
 @pytest.mark.parametrize(("exercise", "answer", "words"), AS_WRITTEN)
-def test_wrong_answers_as_learners_write_them(
-    exercise: Exercise, answer: Callable[..., Any], words: str
-) -> None:
+def test_wrong_answers_as_learners_write_them(exercise: Exercise, answer: Callable[..., Any], words: str) -> None:
     with pytest.raises(CheckFailed) as failure:
         exercise(answer)
     line = str(failure.value)

@@ -42,11 +42,7 @@ def test_the_registry_says_all_that_a_download_needs():
     for name, entry in REGISTRY.items():
         assert entry["licence"], name
         assert len(entry["classes"]) == 10, name
-        files = (
-            [entry]
-            if "package" in entry
-            else [entry[s][p] for s in data.SPLITS for p in ("images", "labels")]
-        )
+        files = [entry] if "package" in entry else [entry[s][p] for s in data.SPLITS for p in ("images", "labels")]
         for file in files:
             assert len(bytes.fromhex(file["sha256"])) == 32, name
             assert file["bytes"] > 0, name
@@ -191,16 +187,12 @@ def test_unknown_names_and_splits_list_what_exists():
 
 def idx(values: np.ndarray) -> bytes:
     """An IDX file of unsigned bytes, gzip-compressed."""
-    return gzip.compress(
-        struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes()
-    )
+    return gzip.compress(struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes())
 
 
 def tiny(seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 256, (20, 6, 5), dtype=np.uint8) * (
-        rng.random((20, 6, 5)) < 0.3
-    )  # so it compresses
+    pixels = rng.integers(0, 256, (20, 6, 5), dtype=np.uint8) * (rng.random((20, 6, 5)) < 0.3)  # so it compresses
     return {"images.gz": pixels, "labels.gz": rng.integers(0, 3, 20, dtype=np.uint8)}
 
 
@@ -758,9 +750,7 @@ def test_labels_belong_to_their_pictures(flip):
 
 def test_the_seed_alone_decides_the_order():
     def first(seed):
-        return [
-            numbers(next(batches)) for batches in [Batches(numbered(50), 8, "cpu", seed)] for _ in range(9)
-        ]
+        return [numbers(next(batches)) for batches in [Batches(numbered(50), 8, "cpu", seed)] for _ in range(9)]
 
     torch.manual_seed(1)
     before = torch.get_rng_state()

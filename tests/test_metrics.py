@@ -140,7 +140,7 @@ def test_the_ruler_s_floor_is_the_one_that_the_benchmark_states(ruler):
     floor = json.loads((runtime.REPOSITORY / "benchmarks/results/gan_training.json").read_text())["floor"]
     training = data.load("mnist-5k").images
     assert ruler.distance(training) == pytest.approx(floor["FD-64"], rel=1e-2)
-    assert ruler.reference.count == 10_000
+    assert ruler.reference.N == 10_000
 
 
 def test_the_ruler_is_accurate_and_takes_bytes_and_floats(ruler):

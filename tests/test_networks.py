@@ -106,7 +106,7 @@ def test_shipped_weights_load_and_have_a_card(name):
 
 
 def test_weights_that_are_not_there_or_not_ours_get_a_sentence(tmp_path):
-    with pytest.raises(FileNotFoundError, match="Shipped with the course: .*classifier-mnist"):
+    with pytest.raises(FileNotFoundError, match=r"Shipped with the course: .*classifier-mnist"):
         networks.load("cgan-cats")
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(b"not weights")
@@ -114,7 +114,11 @@ def test_weights_that_are_not_there_or_not_ours_get_a_sentence(tmp_path):
         networks.load(damaged)
     path = export(Generator(width=8), tmp_path / "mine", {})
     weights = load_file(path)
-    for about in ({}, {"class": "Unet", "config": "{}"}, {"class": "Generator", "config": json.dumps({"width": 16})}):
+    for about in (
+        {},
+        {"class": "Unet", "config": "{}"},
+        {"class": "Generator", "config": json.dumps({"width": 16})},
+    ):
         save_file(weights, damaged, metadata=about)
         with pytest.raises(ValueError, match="no weights of this course"):
             networks.load(damaged)

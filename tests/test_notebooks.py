@@ -261,9 +261,7 @@ def generated(folder: Path, monkeypatch: pytest.MonkeyPatch, url: str = "") -> N
         path.write_text(text, encoding="utf-8")
 
 
-def test_generated_parts_come_once_and_follow_their_neighbours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_generated_parts_come_once_and_follow_their_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, third = write_chapters(tmp_path)
     (tmp_path / "README.md").write_text("# x\n<!-- course map -->\nold\n<!-- end of course map -->\ny\n")
     generated(tmp_path, monkeypatch)
@@ -328,9 +326,7 @@ def test_setup_cell_on_a_hosted_service_clones_once_and_installs_what_is_missing
     program = textwrap.dedent(stage) + source + "\nprint(sys.path[0])"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     clone, install, first = said.splitlines()
-    assert " ".join(ast.literal_eval(clone)).startswith(
-        "git clone -q --depth 1 --branch v1.0 https://x.org/y"
-    )
+    assert " ".join(ast.literal_eval(clone)).startswith("git clone -q --depth 1 --branch v1.0 https://x.org/y")
     assert install.endswith("'install', '-q', '--no-deps', 'not_there']")
     assert first == "/content/genimg"
 
@@ -368,7 +364,10 @@ def test_readers_answers_are_never_overwritten(tmp_path: Path) -> None:
     (course / "images").mkdir(parents=True)
     for name in ("a", "b", "images/p"):
         (course / name).write_text("first")
+    (course / ".ipynb_checkpoints").mkdir()
+    (course / ".ipynb_checkpoints/a").write_text("not for readers")
     assert learn.hand_out(course, work) == []
+    assert {path.name for path in work.iterdir()} == {"a", "b", "images", ".shipped.json"}
     assert (work / "images/p").read_text() == "first"
     (work / "a").write_text("my answer")
     (course / "c").write_text("a new chapter")

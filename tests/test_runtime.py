@@ -148,7 +148,11 @@ def refuse(*_, **__):
 
 
 def test_the_report_of_a_gpu_names_its_capability(monkeypatch):
-    cuda = {"is_available": lambda: True, "get_device_capability": lambda *_: (7, 5), "get_device_name": lambda *_: "T4"}
+    cuda = {
+        "is_available": lambda: True,
+        "get_device_capability": lambda *_: (7, 5),
+        "get_device_name": lambda *_: "T4",
+    }
     for name, answer in (cuda | {"mem_get_info": lambda *_: (14 * 2**30, 15 * 2**30)}).items():
         monkeypatch.setattr(torch.cuda, name, answer)
     lines = runtime.report()
@@ -173,7 +177,8 @@ def test_a_shown_path_names_no_home(monkeypatch, tmp_path):
 @pytest.mark.parametrize("missing", ["torch", "numpy", "psutil"])
 def test_the_door_names_a_missing_library_in_one_line(missing):
     """As on a machine where the package lies and nothing was installed."""
-    code = f"import sys; sys.modules[{missing!r}] = None; from genimg_utils.__main__ import main; sys.exit(main(['report']))"
+    code = f"import sys; sys.modules[{missing!r}] = None; from genimg_utils.__main__ import main; "
+    code += "sys.exit(main(['report']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stdout.count("\n") == 1

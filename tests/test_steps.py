@@ -67,7 +67,16 @@ def test_two_steps_equal_the_update_by_hand(players, batch, penalty):
 def test_the_discriminator_s_update_leaves_no_gradient_in_the_generator(players, batch):
     (G, D), (real, z, y) = players, batch
     before = copy.deepcopy(G)
-    gan_step(real, z, G, D, sgd(G, lr=0), sgd(D), labels=y, objective=non_saturating._replace(generator=lambda r, f: 0 * f.sum()))
+    gan_step(
+        real,
+        z,
+        G,
+        D,
+        sgd(G, lr=0),
+        sgd(D),
+        labels=y,
+        objective=non_saturating._replace(generator=lambda r, f: 0 * f.sum()),
+    )
     same_weights(G, before)
     assert all(p.grad.abs().max() == 0 for p in G.parameters() if p.grad is not None)
 

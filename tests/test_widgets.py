@@ -59,9 +59,7 @@ def test_walk_follows_both_slider_and_class(shown):
     for label in range(len(CLASSES)):
         menu.value = label
         for slider.value in (0, 0.11, 1):
-            assert np.array_equal(
-                pixels(explorer), plotting.to_pixels(draw_class(slider.value, label), scale=4)
-            )
+            assert np.array_equal(pixels(explorer), plotting.to_pixels(draw_class(slider.value, label), scale=4))
             seen.add(child(explorer, Image).value)
     assert len(seen) == 7  # 0 with the next class equals 1 with this one
     assert [name for name, _ in menu.options] == CLASSES

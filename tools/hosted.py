@@ -36,9 +36,7 @@ def main() -> int:
     subprocess.run([python, "-m", "pip", "install", "-q", *STACK, torch, *rest], check=True)
     if "2.11" not in torch:
         print(f"Colab's torch 2.11 has no CPU build here: untested; this run has {torch}.")
-    options = (
-        "-p tests.nbval_guards -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=300"
-    )
+    options = "-p tests.nbval_guards -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=300"
     environment = os.environ | {
         "GENIMG_RUNS": str(home / "runs"),
         "GENIMG_TIER": "smoke",

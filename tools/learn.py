@@ -26,8 +26,10 @@ def hand_out(source: Path, work: Path) -> list[str]:
     record = work / SHIPPED
     shipped: dict[str, str] = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     held_back = []
-    for path in sorted(p for p in source.rglob("*") if p.is_file() and ".ipynb_checkpoints" not in p.parts):
+    for path in sorted(p for p in source.rglob("*") if p.is_file()):
         name, target = path.relative_to(source).as_posix(), work / path.relative_to(source)
+        if any(part.startswith(".") for part in name.split("/")):
+            continue  # what Jupyter and ruff keep beside the chapters
         if not target.exists() or fingerprint(target) == shipped.get(name):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
@@ -41,9 +43,7 @@ def hand_out(source: Path, work: Path) -> list[str]:
 
 def browser_opens() -> bool:
     """Whether a window can open here: always on macOS and Windows, elsewhere where there is a display."""
-    return sys.platform in ("darwin", "win32") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def main() -> int:

@@ -56,9 +56,10 @@ def make_classifier(dataset: str, epochs: int, flip: bool) -> None:
     moments = metrics.moments(metrics.in_chunks(lambda x: network.features(x / 127.5 - 1), test.images))
     network.mean.copy_(torch.from_numpy(moments.mean))
     network.covariance.copy_(torch.from_numpy(moments.covariance))
-    network.count.fill_(moments.count)
+    network.count.fill_(moments.N)
     logits = metrics.in_chunks(lambda x: network(x / 127.5 - 1), test.images)
-    accuracy = (logits.argmax(dim=1) == test.labels).double().mean().item()
+    assert test.labels is not None
+    accuracy = torch.eq(logits.argmax(dim=1), test.labels).double().mean().item()
     card = {
         "dataset": f"{dataset}, all training pictures; moments of the {len(test.images):,} test pictures",
         "accuracy on the test pictures": f"{accuracy:.4f}",

@@ -168,9 +168,7 @@ class Exercise(Check):
         worst = int((a - b).abs().nan_to_num(torch.inf).argmax())
         where = f" at entry {worst}" if b.numel() > 1 else ""
         names = inspect.signature(self.reference).parameters
-        given = ", ".join(
-            f"{n} = {short(v)}" for n, v in zip(names, case, strict=False) if not isinstance(v, Module)
-        )
+        given = ", ".join(f"{n} = {short(v)}" for n, v in zip(names, case, strict=False) if not isinstance(v, Module))
         return f"for {given}: {part} is {a[worst]:.6g}{where}, not {b[worst]:.6g}"
 
 

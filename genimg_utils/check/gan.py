@@ -73,9 +73,7 @@ generator_loss = Exercise(
         "this is the saturating loss: flat where D is sure of the fakes. Which one is steep there?": [
             lambda d: saturating.generator(d, d)
         ],
-        "this is the discriminator's term for fakes: making it small helps D, not G.": [
-            lambda d: softplus(d).mean()
-        ],
+        "this is the discriminator's term for fakes: making it small helps D, not G.": [lambda d: softplus(d).mean()],
         "you take the logarithm of d itself. The discriminator returns a logit; the probability is σ(d).": [
             lambda d: -d.log().mean(),
             lambda d: -d.clamp(min=1e-8).log().mean(),
@@ -86,14 +84,10 @@ generator_loss = Exercise(
         "you added the pictures up. A loss that does not grow with the batch is their mean.": [
             lambda d: softplus(-d).sum()
         ],
-        "the sign is flipped: your loss is smallest where the fakes are found out.": [
-            lambda d: logsigmoid(d).mean()
-        ],
+        "the sign is flipped: your loss is smallest where the fakes are found out.": [lambda d: logsigmoid(d).mean()],
         "half of what it should be: there is a hidden ½.": [lambda d: softplus(-d).mean() / 2],
         "the logarithm is missing: you average the probability.": [lambda d: -d.sigmoid().mean()],
-        "this is the Wasserstein generator's loss: it averages the score itself, without any σ.": [
-            lambda d: -d.mean()
-        ],
+        "this is the Wasserstein generator's loss: it averages the score itself, without any σ.": [lambda d: -d.mean()],
         "this is the least-squares loss, another GAN.": [
             lambda d: (d - 1).square().mean(),
             lambda d: (d.sigmoid() - 1).square().mean(),
@@ -139,9 +133,7 @@ discriminator_loss = Exercise(
         "σ comes in twice: a loss that takes logits was given probabilities.": [
             lambda r, f: softplus(-r.sigmoid()).mean() + softplus(f.sigmoid()).mean()
         ],
-        "you average the scores themselves: that is a Wasserstein critic's loss.": [
-            lambda r, f: f.mean() - r.mean()
-        ],
+        "you average the scores themselves: that is a Wasserstein critic's loss.": [lambda r, f: f.mean() - r.mean()],
     },
 )
 
@@ -204,9 +196,7 @@ ema_update = Exercise(
         "the two shares must make 1 together: yours forgets, but takes the weights whole.": [
             _each(lambda a, w, decay: a.mul_(decay).add_(w))
         ],
-        "this copies the weights: decay has no say, and nothing is averaged.": [
-            _each(lambda a, w, decay: a.copy_(w))
-        ],
+        "this copies the weights: decay has no say, and nothing is averaged.": [_each(lambda a, w, decay: a.copy_(w))],
         "the numbers are right, but `average` now requires a gradient: its history grows with every step, "
         "until memory is full. Keep autograd out of it.": [_with_history],
     },
@@ -302,9 +292,7 @@ slerp = Exercise(
         (3 * _draw(3), 3 * _draw(3), 0.85),
     ],
     wrong={
-        "a straight line: half-way it is too short, where hardly any noise falls. Follow the sphere.": [
-            _lerp
-        ],
+        "a straight line: half-way it is too short, where hardly any noise falls. Follow the sphere.": [_lerp],
         "you walk from b to a: t = 0 should give a.": [lambda a, b, t: _slerp(b, a, t)],
         "cos ω must lie in [−1, 1]: how long are the vectors whose dot product you took?": [
             _at_angle(lambda a, b: (a @ b).acos()),
@@ -322,9 +310,7 @@ slerp = Exercise(
         "your path has norm 1: unit vectors are for the angle, the mixture is one of a and b themselves.": [
             lambda a, b, t: _slerp(a / a.norm(), b / b.norm(), t)
         ],
-        "t = 0 should give a, and yours is too short there: what must the weights be divided by?": [
-            _undivided
-        ],
+        "t = 0 should give a, and yours is too short there: what must the weights be divided by?": [_undivided],
         "right only where a and b stand at right angles: the weights must know the angle between them.": [
             lambda a, b, t: (t * _angle(a, b)).cos() * a + (t * _angle(a, b)).sin() * b,
             lambda a, b, t: tensor(t * torch.pi / 2).cos() * a + tensor(t * torch.pi / 2).sin() * b,
@@ -428,9 +414,7 @@ def _step(
 def _half_repaired(fault: str) -> list[Step]:
     """The states between the broken step and the repaired one whose first fault is `fault`."""
     states = []
-    for swapped, flipped, detach, zero_G in product(
-        (0, 1), (0, 1), (True, False), ("late", "early", "never")
-    ):
+    for swapped, flipped, detach, zero_G in product((0, 1), (0, 1), (True, False), ("late", "early", "never")):
         leak = not detach and zero_G != "late"
         faults = {"swapped": swapped, "leak": leak, "stale": zero_G == "never", "flipped": flipped}
         if next((name for name, there in faults.items() if there), None) == fault:
@@ -476,9 +460,7 @@ repaired_step = Exercise(
         "Which label does G want for them?": _half_repaired("flipped"),
         "D's first step is right and its second is not: D still carries older gradients, those of G's "
         "backward pass among them.": [_step(zero_D=False)],
-        "G's weights did not move: in its own step, the path from the loss back to G is cut.": [
-            _step(cut=True)
-        ],
+        "G's weights did not move: in its own step, the path from the loss back to G is cut.": [_step(cut=True)],
         "D's step has the right direction and half the length: its loss holds a hidden ½.": [
             _step(lambda r, f: _right_D(r, f) / 2)
         ],

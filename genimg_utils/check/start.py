@@ -49,15 +49,11 @@ to_uint8 = Exercise(
     dtype=torch.uint8,
     tolerance=0.0,
     wrong={
-        "what does your function make of −1, the black of a picture? It should become 0.": _endings(
-            lambda x: x * 255
-        ),
+        "what does your function make of −1, the black of a picture? It should become 0.": _endings(lambda x: x * 255),
         "what does your function make of 0, the middle grey? It should become about 128.": _endings(
             lambda x: (x + 1) * 255
         ),
-        "with 128 the white of a picture lands on 256, which a byte cannot hold.": _endings(
-            lambda x: (x + 1) * 128
-        ),
+        "with 128 the white of a picture lands on 256, which a byte cannot hold.": _endings(lambda x: (x + 1) * 128),
         "converting to uint8 cuts the decimals off: 99.9 becomes 99. Take the nearest whole number first.": [
             lambda x: ((x + 1) * 127.5).to(uint8),
             lambda x: ((x + 1) * 127.5).clamp(0, 255).to(uint8),

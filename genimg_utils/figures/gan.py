@@ -43,9 +43,7 @@ def class_grid(images: Sequence[Images], classes: Sequence[str], title: str = ""
     return strip(dict(zip(classes, images, strict=True)), title)
 
 
-def ruler(
-    fd: Mapping[str, float | Sequence[float]], floor: float, title: str = "", xlabel: str = "FD-64"
-) -> Figure:
+def ruler(fd: Mapping[str, float | Sequence[float]], floor: float, title: str = "", xlabel: str = "FD-64") -> Figure:
     """Fréchet distances (each seed a dot) beside the floor that real images reach, and as its multiples."""
     return bars(
         fd,

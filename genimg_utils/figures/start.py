@@ -16,9 +16,7 @@ def image_tensor(image: Images, title: str = "") -> Figure:
     """One grey image [1, H, W] in [−1, 1], and beside it the numbers of its most varied 6×6 window."""
     x = torch.as_tensor(image).detach().cpu().float()
     if x.ndim != 3 or len(x) != 1 or min(x.shape[1:]) < WINDOW or x.abs().max() > 1:
-        raise ValueError(
-            f"image must be [1, H, W] in [-1, 1], at least {WINDOW} wide and high, not {list(x.shape)}"
-        )
+        raise ValueError(f"image must be [1, H, W] in [-1, 1], at least {WINDOW} wide and high, not {list(x.shape)}")
     top, left = most_varied(x[0])
     rows, columns = range(top, top + WINDOW), range(left, left + WINDOW)
     window = x[0, top : top + WINDOW, left : left + WINDOW].numpy()
@@ -26,9 +24,7 @@ def image_tensor(image: Images, title: str = "") -> Figure:
     figure, (whole, part) = plt.subplots(1, 2, figsize=(WIDTH, 3.3), layout="constrained")
     grey = {"cmap": "gray", "vmin": -1, "vmax": 1, "interpolation": "nearest"}
     whole.imshow(x[0].numpy(), **grey)
-    whole.add_patch(
-        Rectangle((left - 0.5, top - 0.5), WINDOW, WINDOW, fill=False, edgecolor=GENERATED, linewidth=2)
-    )
+    whole.add_patch(Rectangle((left - 0.5, top - 0.5), WINDOW, WINDOW, fill=False, edgecolor=GENERATED, linewidth=2))
     whole.set_title(title or f"x, shape {list(x.shape)}", loc="left")
     part.imshow(window, **grey)
     part.set_title(f"x[0, {top}:{top + WINDOW}, {left}:{left + WINDOW}]", loc="left", color=GENERATED)
@@ -36,9 +32,7 @@ def image_tensor(image: Images, title: str = "") -> Figure:
     part.set_yticks(range(WINDOW), [str(row) for row in rows])
     for (row, column), value in np.ndenumerate(window):
         colour = "black" if value > 0 else "white"
-        part.text(
-            column, row, f"{value:.2f}".replace("-", "−"), color=colour, ha="center", va="center", fontsize=9
-        )
+        part.text(column, row, f"{value:.2f}".replace("-", "−"), color=colour, ha="center", va="center", fontsize=9)
     for ax in (whole, part):
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
