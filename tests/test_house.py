@@ -191,8 +191,10 @@ def test_checking_tools_run_from_anywhere_and_write_nothing(tool: str, tmp_path:
     elsewhere.mkdir()
     for name in ("tools", "genimg_utils", "notebooks"):
         shutil.copytree(REPOSITORY / name, course / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("README.md", "pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(REPOSITORY / name, course)
+    stale = "<!-- course map -->\nstale\n<!-- end of course map -->\n"  # so that there is something to mend
+    (course / "README.md").write_text(stale, encoding="utf-8")
     folders = [course, *(p for p in course.rglob("*") if p.is_dir())]
     before = contents(course)
     for path in folders:
