@@ -254,7 +254,7 @@ def our_steps(count: int) -> float:
     batches = data.Batches(data.load(DATASET).images, 32, device, 0)
     G, D = (runtime.place(n, device) for n in (Generator(), Discriminator()))
     opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=2e-3, betas=(0.0, 0.99), fused=True) for n in (G, D))
-    ema, times = EMA(G), []
+    ema, times = EMA(G, decay=0.998), []
     for step in range(count):
         start = time.monotonic()
         x = next(batches)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from genimg_utils.training import EMA, Run
 
 # The recipe of chapter 03: what `train`, the shipped weights and the benchmarks share.
-GAN_STEPS = 7_500
+GAN_STEPS = 5_000
 MODELS = {"gan": False, "cgan": True}  # name: whether it is told the class
 
 
@@ -42,7 +42,7 @@ def train_gan(
     G = runtime.place(Generator(size, channels, classes=classes), device)
     D = runtime.place(Discriminator(size, channels, classes=classes), device)
     opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=2e-3, betas=(0.0, 0.99), fused=True) for n in (G, D))
-    ema = EMA(G, decay=0.995)
+    ema = EMA(G, decay=0.998)
     config = {"dataset": dataset, "seed": seed, "steps": steps}
     this = Run(model, {"G": G, "D": D}, {"G": opt_G, "D": opt_D}, ema=ema, config=config, fresh=fresh)
     for item in this.steps(batches, total=steps):
