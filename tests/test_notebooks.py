@@ -233,9 +233,9 @@ def test_a_wrong_or_missing_solution_is_noticed(tmp_path: Path) -> None:
 
 def test_a_solution_fills_blanks_and_leaves_the_rest() -> None:
     stub = "import math\n\nanswer = ...\n\n\ndef f(x):\n    ...\n\n\ncheck(answer, f)"
-    solved = exercises.solved(stub, "def f(x):\n    return math.exp(x)\n\nanswer = 'b'")
+    solved = exercises.solved(stub, "def f(x):\n    return math.exp(x)\n\nanswer = 'b'\n\ncheck(answer, f)")
     assert solved == stub.replace("answer = ...", "answer = 'b'").replace("    ...", "    return math.exp(x)")
-    with pytest.raises(KeyError, match="does not ask for: g"):
+    with pytest.raises(KeyError, match="stub does not: g"):
         exercises.solved(stub, "def f(x):\n    return 1\n\nanswer = 1\n\ng = 2")
 
 

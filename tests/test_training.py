@@ -39,6 +39,14 @@ forks = pytest.mark.skipif(sys.platform != "linux", reason="a process that holds
 TOTAL = 24
 
 
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    """The first optimiser step imports for seconds: once here, not again in every forked kernel."""
+    optimiser = torch.optim.Adam([nn.Parameter(torch.zeros(1))])
+    optimiser.zero_grad()
+    optimiser.step()
+
+
 @pytest.fixture(autouse=True)
 def fresh_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A root of its own, a memory without runs, interrupts as in a kernel, and no waiting for the disk."""

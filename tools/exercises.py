@@ -48,12 +48,13 @@ def solution(cell: Cell) -> str:
 def solved(stub: str, answer: str) -> str:
     """The stub's cell with each blank replaced by what the solution says in its place."""
     given = {answers(node): node for node in ast.parse(answer).body}
+    asked = ast.parse(stub).body
     lines = stub.split("\n")
-    for node in reversed(ast.parse(stub).body):
+    for node in reversed(asked):
         if is_blank(node):
-            lines[node.lineno - 1 : node.end_lineno] = ast.unparse(given.pop(answers(node))).split("\n")
-    if given:
-        raise KeyError(f"the solution holds what the stub does not ask for: {', '.join(given)}")
+            lines[node.lineno - 1 : node.end_lineno] = ast.unparse(given[answers(node)]).split("\n")
+    if extra := given.keys() - {answers(node) for node in asked}:
+        raise KeyError(f"the solution holds what the stub does not: {', '.join(extra)}")
     return "\n".join(lines)
 
 
