@@ -313,6 +313,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=GAN_STEPS)
+    parser.add_argument("--contests", type=int, default=3, help="seeds of the comparison with the usual DCGAN")
     parser.add_argument("--only", choices=("seeds", "comparison"), help="measure one part, keep the other as it is")
     chosen = parser.parse_args(arguments)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -330,7 +331,7 @@ def main(arguments: list[str]) -> None:
         results["runs"] = seeds_of(chosen.seeds, chosen.steps)
         results["gates"] = gates(results["runs"])
     if chosen.only != "seeds":
-        results["comparison"] = against_the_usual(chosen.steps, min(chosen.seeds, 3))
+        results["comparison"] = against_the_usual(chosen.steps, chosen.contests)
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

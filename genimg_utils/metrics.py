@@ -42,7 +42,7 @@ def moments(features: Tensor) -> Moments:
 def frechet(real_features: Tensor | Moments, fake_features: Tensor | Moments) -> float:
     """‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), the squared Fréchet distance of two Gaussians, in float64.
 
-    Features [N, d] and [M, d], or their moments. Dowson & Landau 1982, eq. 4. The root's trace is taken as
+    Features [N, d] and [M, d], or their moments. Dowson & Landau 1982. The root's trace is taken as
     tr (Σ₁^½ Σ₂ Σ₁^½)^½, which is symmetric and therefore survives singular covariances.
     """
     p, q = (f if isinstance(f, Moments) else moments(f) for f in (real_features, fake_features))
@@ -56,7 +56,7 @@ def frechet(real_features: Tensor | Moments, fake_features: Tensor | Moments) ->
 
 
 def precision_recall(real_features: Tensor, fake_features: Tensor, k: int = 3) -> tuple[float, float]:
-    """Share of fakes inside the real manifold, and of reals inside the fake one. Kynkäänniemi et al. 2019, eq. 1–3.
+    """Share of fakes inside the real manifold, and of reals inside the fake one. Kynkäänniemi et al. 2019.
 
     Features [N, d] and [M, d], N and M > k. A manifold is the union of balls that reach to the k-th neighbour.
     """
@@ -84,19 +84,19 @@ def confident_share(logits: Tensor, above: float = 0.9) -> float:
 
 
 def nearer_to_training(fake: Tensor, training: Tensor, held_out: Tensor) -> tuple[float, float]:
-    """Share of fakes [N, …] whose nearest real picture is in `training` [M, …], not in `held_out` [M, …]; and a margin.
+    """Share of fakes [N, …] whose nearest real picture is in `training` [M, …], not in `held_out` [H, …]; a margin.
 
-    A generator that memorised nothing has ½ ± margin in 95 % of cases, over all ways to call M of the 2 M real
-    pictures training pictures. Both sets must be of one size. Compare Meehan et al. 2020, section 3.
+    A generator that memorised nothing has M / (M + H) ± margin in 95 % of all ways to call M of the real pictures
+    training pictures (normal approximation). Compare Meehan et al. 2020, who rank distances instead.
     """
-    m = len(training)
-    if m != len(held_out) or m == 0:
-        raise ValueError(f"Compare with as many training as held-out pictures; got {m} and {len(held_out)}.")
-    real = torch.cat([training, held_out]).flatten(1).float()  # [2 M, pixels]
+    M, H = len(training), len(held_out)
+    if M == 0 or H == 0:
+        raise ValueError(f"Both training and held-out pictures are needed; got {M} and {H}.")
+    real = torch.cat([training, held_out]).flatten(1).float()  # [M + H, pixels]
     nearest = torch.cat([torch.cdist(f, real).argmin(dim=1) for f in fake.flatten(1).float().split(1000)])  # [N]
-    hits = torch.bincount(nearest, minlength=2 * m).double()  # fakes for which a real picture is the nearest, [2 M]
-    deviation = (m / 2 * hits.var()).sqrt() / len(fake)  # of the sum over m pictures drawn without replacement
-    return (hits[:m].sum() / len(fake)).item(), 1.96 * deviation.item()
+    hits = torch.bincount(nearest, minlength=M + H).double()  # fakes for which a real picture is the nearest, [M + H]
+    deviation = (M * H / (M + H) * hits.var()).sqrt() / len(fake)  # of a sum over M drawn without replacement
+    return (hits[:M].sum() / len(fake)).item(), 1.96 * deviation.item()
 
 
 @torch.no_grad()

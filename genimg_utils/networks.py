@@ -15,7 +15,7 @@ MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 
 
 class Generator(nn.Module):
-    """From noise to pictures: 4 × 4, then doubled three times, to 7, 14, 28 or to 8, 16, 32.
+    """From noise to pictures: 4 × 4, then enlarged three times, to 7, 14, 28 or to 8, 16, 32.
 
     z [B, Z] float, labels [B] int64 where `classes` > 0; gives pictures [B, C, S, S] in [−1, 1].
     """
@@ -43,10 +43,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """From pictures to logits: the log-odds that a picture came from the data.
+    """From pictures to logits: an estimate of the log-odds that a picture came from the data.
 
     x [B, C, S, S] in [−1, 1], labels [B] int64 where `classes` > 0; gives logits [B]. Labels enter by projection:
-    the logit gains ⟨e(label), φ(x)⟩. Miyato & Koyama 2018, eq. 3.
+    the logit gains ⟨e(label), φ(x)⟩. Miyato & Koyama 2018.
     """
 
     def __init__(self, size: int = 28, channels: int = 1, width: int = 64, classes: int = 0):

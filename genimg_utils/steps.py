@@ -30,7 +30,7 @@ def gan_step(
     labels: Tensor | None = None,
     update: Callable[[Tensor, Optimizer], None] = update,
 ) -> dict[str, Tensor]:
-    """One update of D, then one of G on the same noise. Goodfellow et al. 2014, algorithm 1, with k = 1.
+    """One update of D, then one of G on the same noise, after Goodfellow et al. 2014, algorithm 1 with k = 1.
 
     real [B, C, S, S] in [−1, 1], z [B, Z], labels [B] int64 or None. Returns 0-d tensors for `run.log`: both losses
     without the penalty, and the mean logit of real and of generated pictures.

@@ -10,9 +10,7 @@ import pytest
 from genimg_utils import __main__ as door
 from genimg_utils import runtime
 
-RESULTS = json.loads(
-    (runtime.REPOSITORY / "benchmarks/results/gan_training.json").read_text(encoding="utf-8")
-)
+RESULTS = json.loads((runtime.REPOSITORY / "benchmarks/results/gan_training.json").read_text(encoding="utf-8"))
 NOTEBOOK = json.loads((runtime.REPOSITORY / "notebooks/03_gan_training.ipynb").read_text(encoding="utf-8"))
 CODE = "\n".join("".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code")
 

@@ -125,9 +125,18 @@ def test_memorising_is_seen_and_chance_stays_within_its_margin():
     assert 0.9 <= sum(deviations) / 200 <= 0.99  # 95 %
 
 
-def test_memorising_needs_sets_of_one_size():
-    with pytest.raises(ValueError, match="as many training as held-out"):
-        metrics.nearer_to_training(torch.zeros(2, 4), torch.zeros(3, 4), torch.zeros(2, 4))
+def test_copying_a_large_training_set_is_seen_beside_a_small_held_out_one():
+    g = torch.Generator().manual_seed(0)
+    training, held_out = torch.randn(900, 16, generator=g), torch.randn(100, 16, generator=g)
+    share, margin = metrics.nearer_to_training(training + 0.05, training, held_out)
+    assert share > 0.99 > 0.9 + 2 * margin
+    share, margin = metrics.nearer_to_training(torch.randn(1000, 16, generator=g), training, held_out)
+    assert abs(share - 0.9) < 2 * margin
+
+
+def test_memorising_needs_pictures_of_both_kinds():
+    with pytest.raises(ValueError, match="Both training and held-out"):
+        metrics.nearer_to_training(torch.zeros(2, 4), torch.zeros(3, 4), torch.zeros(0, 4))
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,15 @@ def navigation_bar(names: dict[str, str], name: str, url: str) -> str:
     return " · ".join([*parts, *filter(None, [badge(name, url)])])
 
 
+def bar(names: dict[str, str], name: str, url: str, notebook: Notebook) -> str:
+    """The navigation bar, and under it the time that the chapter took where it was measured."""
+    where = {"cpu": "on two CPU cores", "gpu": "on a GPU"}
+    times = [f"{measured(notebook, tier)} {place}" for tier, place in where.items()]
+    known = [time for time in times if not time.startswith("–")]
+    links = navigation_bar(names, name, url)
+    return f"{links}\n\nTo run it all: {', '.join(known)}." if known else links
+
+
 def with_generated(notebook: Notebook, bar: str, setup: str) -> Notebook:
     """The notebook with its two bars and its set-up cell as they should be, every other cell untouched."""
     cells = [cell for cell in notebook["cells"] if not has_tag(cell, "navigation", "setup")]
@@ -141,7 +150,7 @@ def wanted(folder: Path = NOTEBOOKS, readme: Path = README) -> dict[Path, str]:
     notebooks = {path.name: read(path) for path in chapters(folder)}
     names = {name: title(notebook)[0] for name, notebook in notebooks.items()}
     files = {
-        folder / name: text(with_generated(notebook, navigation_bar(names, name, url), setup))
+        folder / name: text(with_generated(notebook, bar(names, name, url, notebook), setup))
         for name, notebook in notebooks.items()
     }
     table = course_map(notebooks, url)

@@ -182,16 +182,22 @@ class Choice(Check):
     hints: dict[str, str]
 
     def judge(self, answer: Any) -> Verdict:
-        """The verdict on a word; capitals and spaces around it do not matter."""
+        """The verdict on a word; capitals, spaces, and American spelling do not matter."""
         if answer is None or answer is ...:
             return Verdict("○", BLANK)
-        word = answer.strip().lower() if isinstance(answer, str) else answer
-        if word == self.right:
+        word = plain(answer)
+        if word == plain(self.right):
             return Verdict("✓", self.confirms)
-        if isinstance(word, str) and word in self.hints:
-            return Verdict("✗", self.hints[word])
+        for choice, hint in self.hints.items():
+            if word == plain(choice):
+                return Verdict("✗", hint)
         choices = ", ".join(f'"{choice}"' for choice in sorted([self.right, *self.hints]))
         return Verdict("✗", f"{answer!r} is not one of the choices: {choices}.")
+
+
+def plain(word: Any) -> str:
+    """A word as it is compared: small letters, no spaces, British spelling."""
+    return "".join(str(word).lower().split()).replace("iz", "is")
 
 
 def code_of(function: Function) -> CodeType | None:

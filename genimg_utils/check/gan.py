@@ -1,15 +1,17 @@
 """Exercises on generative adversarial networks: losses, steps, moving averages, faulty runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn, no_grad, randn, tensor
+from torch import Generator, Tensor, nn, no_grad, randn, tensor, zeros_like
 from torch.nn.functional import logsigmoid, softplus
-from torch.optim import SGD
+from torch.nn.utils import parameters_to_vector
+from torch.optim import SGD, Adam
 
-from genimg_utils.check import Choice, Exercise, Observation
+from genimg_utils import networks
+from genimg_utils.check import Choice, Exercise, Function, Observation
 from genimg_utils.losses import non_saturating, relativistic, saturating
 from genimg_utils.steps import gan_step, update
 
@@ -61,15 +63,33 @@ _UNSTABLE = (
     "lost. Let one function that takes logits do both."
 )
 _FAR = tensor([-120.0, 120.0, 0.5])
+_NO_GRADIENT = (
+    "the number is right, and no gradient comes back from it: nothing could be trained. Keep to tensors, without "
+    "item(), detach or no_grad."
+)
+
+
+def _with_gradients(function: Function, *logits: Tensor) -> Observation:
+    """The value of a loss, and the gradient that it sends back to each of its logits."""
+    logits = tuple(d.requires_grad_() for d in logits)
+    value = function(*logits)
+    slopes: Sequence[Tensor | None] = [None] * len(logits)
+    if isinstance(value, Tensor) and value.requires_grad and value.numel() == 1:
+        slopes = torch.autograd.grad(value.sum(), logits, allow_unused=True)
+    gradients = [zeros_like(d) if s is None else s for d, s in zip(logits, slopes, strict=True)]
+    return {"your answer": value, "the gradient": torch.cat([g.flatten() for g in gradients])}
+
 
 generator_loss = Exercise(
     name="generator_loss",
     confirms="this is the non-saturating loss, and it stays finite at logits of ±120.",
     property="one number, near 0 where D takes the fakes for real, growing as it sees through them",
     reference=lambda fake: non_saturating.generator(fake, fake),
-    inputs=[(2 * _draw(7),), (2 * _draw(5, 1),), (_draw(1, 1) - 1,)],
+    inputs=[(2 * _draw(7),), (2 * _draw(5, 1),), (_draw(1, 1) - 1,), (_draw(2, 1, 3, 3),)],
     edges={_UNSTABLE: [(_FAR,)]},
+    observe=_with_gradients,
     wrong={
+        _NO_GRADIENT: [lambda d: softplus(-d.detach()).mean()],
         "this is the saturating loss: flat where D is sure of the fakes. Which one is steep there?": [
             lambda d: saturating.generator(d, d)
         ],
@@ -100,9 +120,19 @@ discriminator_loss = Exercise(
     confirms="both terms are there, each a mean, finite at logits of ±120; at D = ½ they add up to 2 ln 2.",
     property="one number, near 0 where real logits are high and fake ones low, 2 ln 2 where all are 0",
     reference=non_saturating.discriminator,
-    inputs=[(_draw(7) + 1, _draw(7) - 0.5), (2 * _draw(5, 1), 2 * _draw(5, 1)), (_draw(1, 1), _draw(1, 1))],
+    inputs=[
+        (_draw(7) + 1, _draw(7) - 0.5),
+        (2 * _draw(5, 1), 2 * _draw(5, 1)),
+        (_draw(1, 1), _draw(1, 1)),
+        (_draw(2, 1, 3, 3), _draw(2, 1, 3, 3)),
+    ],
     edges={_UNSTABLE: [(-_FAR, _FAR)]},
+    observe=_with_gradients,
     wrong={
+        _NO_GRADIENT: [
+            lambda r, f: softplus(-r.detach()).mean() + softplus(f.detach()).mean(),
+            lambda r, f: softplus(-r).mean() + softplus(f.detach()).mean(),
+        ],
         "the labels are swapped: your loss is smallest when real pictures are called fake and fakes real.": [
             lambda r, f: softplus(r).mean() + softplus(-f).mean()
         ],
@@ -319,6 +349,32 @@ slerp = Exercise(
 )
 
 # Faulty runs
+
+
+def faulty_run(fault: str, real: Tensor, steps: int) -> tuple[Tensor, dict[str, float]]:
+    """Train a GAN with fault "A" or "B" on pictures [N, C, S, S] in [−1, 1]; 16 of its own, and numbers to ask."""
+    _, channels, size, _ = real.shape
+    G, D = networks.Generator(size, channels).to(real.device), networks.Discriminator(size, channels).to(real.device)
+    start = parameters_to_vector(G.parameters()).detach().clone()
+    owner = D if fault == "A" else G
+    opt_G, opt_D = (Adam(n.parameters(), lr=2e-3, betas=(0.0, 0.99)) for n in (owner, D))
+    for _ in range(steps):
+        x = real[torch.randint(len(real), (32,))]
+        x = x / 2 + 0.5 if fault == "B" else x
+        G.zero_grad()
+        seen = gan_step(x, randn(32, 64, device=real.device), G, D, opt_G, opt_D)
+    fake = G(randn(16, 64, device=real.device)).detach()
+    slope = torch.cat([p.grad.flatten() for p in G.parameters() if p.grad is not None])
+    moved = parameters_to_vector(G.parameters()).detach() - start
+    numbers = seen | {"way that G's weights went": moved.norm(), "gradient of G, norm": slope.norm()}
+    for name, pictures in {"real": x, "generated": fake}.items():
+        numbers |= {
+            f"{name}, smallest pixel": pictures.min(),
+            f"{name}, mean pixel": pictures.mean(),
+            f"{name}, largest pixel": pictures.max(),
+        }
+    return fake, {name: value.item() for name, value in numbers.items()}
+
 
 diagnose_a = Choice(
     name="diagnose_a",

@@ -44,14 +44,14 @@ def generate_saturating(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 
 def discriminate_relativistic(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """−E log σ(d(x) − d(G(z))) over pairs, ln 2 at equality. Jolicoeur-Martineau 2019; Huang et al. 2024, eq. 2."""
+    """−E log σ(d(x) − d(G(z))) over pairs, ln 2 at equality. Jolicoeur-Martineau 2019; Huang et al. 2024."""
     require_logits(real_logits, fake_logits)
     require_pairs(real_logits, fake_logits)
     return softplus(fake_logits - real_logits).mean()
 
 
 def generate_relativistic(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """−E log σ(d(G(z)) − d(x)) over pairs, ln 2 at equality. Jolicoeur-Martineau 2019; Huang et al. 2024, eq. 2."""
+    """−E log σ(d(G(z)) − d(x)) over pairs, ln 2 at equality. Jolicoeur-Martineau 2019; Huang et al. 2024."""
     return discriminate_relativistic(fake_logits, real_logits)
 
 
@@ -61,17 +61,17 @@ relativistic = Objective(discriminate_relativistic, generate_relativistic, paire
 
 
 def r1(D: Callable[..., Tensor], real: Tensor, fake: Tensor, gamma: float = 1.0) -> Tensor:
-    """γ/2 · E‖∇ₓ d(x)‖² at the real pictures x [B, …]. Mescheder et al. 2018, eq. 9. Returns a scalar."""
+    """γ/2 · E‖∇ₓ d(x)‖² at the real pictures x [B, …]. Mescheder et al. 2018. Returns a scalar."""
     return gamma / 2 * squared_gradient(D, real).mean()
 
 
 def r2(D: Callable[..., Tensor], real: Tensor, fake: Tensor, gamma: float = 1.0) -> Tensor:
-    """γ/2 · E‖∇ₓ d(x)‖² at the generated pictures x [B, …]. Mescheder et al. 2018, eq. 10. Returns a scalar."""
+    """γ/2 · E‖∇ₓ d(x)‖² at the generated pictures x [B, …]. Mescheder et al. 2018. Returns a scalar."""
     return gamma / 2 * squared_gradient(D, fake).mean()
 
 
 def lazy(penalty: Penalty, step: int, every: int = 8) -> Penalty | None:
-    """The penalty times `every` on each `every`-th step, else None: the same on average. Karras et al. 2020, 3.1."""
+    """The penalty times `every` on each `every`-th step, else None: the same gradient on average. Karras et al. 2020."""
     if step % every:
         return None
     return lambda D, real, fake: every * penalty(D, real, fake)
