@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,7 @@ def sample(arguments: argparse.Namespace) -> int:
     classes = network.config["classes"]
     with torch.no_grad():
         images = network(z, torch.arange(arguments.count) % classes if classes else None)
-    plotting.save_images(images, arguments.out, scale=4)
+    plotting.save_images(images, arguments.out, rows=ceil(arguments.count / 10), scale=4)
     print(f"{arguments.count} pictures from {arguments.weights}, seed {arguments.seed}: {arguments.out}")
     return 0
 

@@ -71,7 +71,7 @@ def r2(D: Callable[..., Tensor], real: Tensor, fake: Tensor, gamma: float = 1.0)
 
 
 def lazy(penalty: Penalty, step: int, every: int = 8) -> Penalty | None:
-    """The penalty times `every` on each `every`-th step, else None: the same gradient on average. Karras et al. 2020."""
+    """The penalty times `every` on each `every`-th step, else None; on average the same. Karras et al. 2020."""
     if step % every:
         return None
     return lambda D, real, fake: every * penalty(D, real, fake)
