@@ -163,15 +163,15 @@ RIGHT: dict[str, list[Callable[..., Any]]] = {
     ],
     "generator_loss": [
         lambda d: -logsigmoid(d).mean(),
-        lambda logits: binary_cross_entropy_with_logits(logits.double(), torch.ones_like(logits).double()).item(),
+        lambda logits: binary_cross_entropy_with_logits(logits.double(), torch.ones_like(logits).double()),
         lambda d: -Bernoulli(logits=d).log_prob(torch.ones_like(d)).mean(),
-        lambda d: np.logaddexp(0, -d.numpy()).mean(),
+        lambda d: torch.logaddexp(torch.zeros(()), -d).mean(),
         Module(lambda d: torch.einsum("n->", softplus(-d.flatten())) / d.numel()),
     ],
     "discriminator_loss": [
         bce_of_both,
         likelihoods,
-        lambda r, f: np.logaddexp(0, -r.numpy()).mean() + np.logaddexp(0, f.numpy()).mean(),
+        lambda r, f: torch.logaddexp(torch.zeros(()), -r).mean() + torch.logaddexp(torch.zeros(()), f).mean(),
         lambda r, f: (-logsigmoid(r) - logsigmoid(-f)).mean(),
         Module(lambda r, f: 2 * softplus(torch.cat([-r.double(), f.double()])).mean()),
     ],
