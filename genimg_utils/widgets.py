@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from IPython.display import display
-from ipywidgets import Dropdown, FloatSlider, Image, IntSlider, Label, VBox
+from ipywidgets import Dropdown, FloatSlider, Image, IntSlider, Label, SelectionSlider, VBox
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -18,15 +18,13 @@ from genimg_utils.plotting import Images, grid, save_images, strip
 class Explorer(VBox):
     """Controls above a picture that follows them; children: the controls, the picture, a line for errors."""
 
-    def __init__(self, draw: Callable[..., Images], controls: Sequence[Any], scale: int) -> None:
+    def __init__(self, render: Callable[..., bytes], controls: Sequence[Any]) -> None:
         picture, complaint = Image(format="png"), Label()
         super().__init__(children=(*controls, picture, complaint))
 
         def update(_: object = None) -> None:
             try:
-                buffer = BytesIO()
-                save_images(draw(*(control.value for control in controls)), buffer, scale=scale)
-                picture.value, complaint.value = buffer.getvalue(), ""
+                picture.value, complaint.value = render(*(control.value for control in controls)), ""
             except Exception as error:
                 complaint.value = f"{type(error).__name__}: {error}"  # a browser hides what a callback raises
                 raise
@@ -56,10 +54,10 @@ def latent_walk(
     times = [step / steps for step in range(steps)]
     if classes is None:
         show(grid(first_images(draw, [(t,) for t in times]), 1, title))
-        return Explorer(draw, [slider], scale)
+        return Explorer(pixels(draw, scale), [slider])
     rows = {name: first_images(draw, [(t, label) for t in times]) for label, name in enumerate(classes)}
     show(strip(rows, title))
-    return Explorer(draw, [slider, class_menu(classes)], scale)
+    return Explorer(pixels(draw, scale), [slider, class_menu(classes)])
 
 
 def class_explorer(
@@ -76,7 +74,34 @@ def class_explorer(
     rows = {n: first_images(draw, [(label, s) for s in range(min(8, seeds))]) for label, n in enumerate(classes)}
     show(strip(rows, title))
     slider = IntSlider(value=0, min=0, max=seeds - 1, description="seed", continuous_update=True)
-    return Explorer(draw, [class_menu(classes), slider], scale)
+    return Explorer(pixels(draw, scale), [class_menu(classes), slider])
+
+
+def figure_slider(
+    draw: Callable[[Any], Figure], values: Sequence[Any], still: Figure, description: str = "step"
+) -> Explorer:
+    """A slider over `values`, and the figure draw(value) that follows it; `still` is shown where no kernel runs."""
+    show(still)
+    slider = SelectionSlider(options=list(values), description=description, continuous_update=True)
+
+    def render(value: Any) -> bytes:
+        figure, buffer = draw(value), BytesIO()
+        figure.savefig(buffer, format="png")
+        plt.close(figure)
+        return buffer.getvalue()
+
+    return Explorer(render, [slider])
+
+
+def pixels(draw: Callable[..., Images], scale: int) -> Callable[..., bytes]:
+    """The images that `draw` returns, as the bytes of a PNG file."""
+
+    def render(*arguments: Any) -> bytes:
+        buffer = BytesIO()
+        save_images(draw(*arguments), buffer, scale=scale)
+        return buffer.getvalue()
+
+    return render
 
 
 def circle(a: Tensor, b: Tensor, t: float) -> Tensor:

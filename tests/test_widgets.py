@@ -6,7 +6,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from ipywidgets import Dropdown, FloatSlider, Image, IntSlider, Label
+from ipywidgets import Dropdown, FloatSlider, Image, IntSlider, Label, SelectionSlider
 from nbclient import NotebookClient
 from PIL import Image as Pillow
 
@@ -75,6 +75,22 @@ def test_class_explorer_follows_every_class_and_the_extreme_seeds(shown):
             assert np.array_equal(pixels(explorer)[:24, :24], draw_pixels(menu.value, slider.value))
             seen.add(child(explorer, Image).value)
     assert len(seen) == 6
+
+
+def test_figure_slider_draws_its_values_over_a_still_picture_and_closes_them(shown):
+    def draw(steepness):
+        return plotting.curve({"real": steepness * np.arange(5.0)}, title=f"steepness {steepness}")
+
+    still, before = draw(2), len(plotting.plt.get_fignums())
+    explorer = widgets.figure_slider(draw, [-1.0, 0.5, 3.0], still, description="steepness")
+    slider, seen = child(explorer, SelectionSlider), set()
+    for value in (-1.0, 0.5, 3.0):
+        slider.value = value
+        assert pixels(explorer).std() > 0
+        seen.add(child(explorer, Image).value)
+    assert len(seen) == 3
+    assert len(shown) == 1 and "steepness 2" in shown[0][1]["alt"]
+    assert len(plotting.plt.get_fignums()) == before - 1  # the still one is closed, too
 
 
 def draw_pixels(label, seed):

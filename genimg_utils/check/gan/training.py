@@ -1,29 +1,18 @@
-"""Exercises on generative adversarial networks: losses, steps, moving averages, faulty runs."""
+"""Exercises of chapter 03: sizes, losses, moving averages, distances and paths."""
 
-from collections.abc import Callable, Sequence
-from itertools import product
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn, no_grad, randn, tensor, zeros_like
+from torch import Tensor, no_grad, tensor
 from torch.nn.functional import logsigmoid, softplus
-from torch.nn.utils import parameters_to_vector
-from torch.optim import SGD, Adam
 
-from genimg_utils import networks
-from genimg_utils.check import Choice, Exercise, Function, Observation
+from genimg_utils.check import Exercise, Observation
+from genimg_utils.check.gan.common import FAR, NO_GRADIENT, UNSTABLE, draw, with_gradients
 from genimg_utils.losses import non_saturating, relativistic, saturating
-from genimg_utils.steps import gan_step, update
 
 Vectors = Callable[[Tensor, Tensor, float], Tensor]
 Step = Callable[..., Any]
-
-_generator = Generator().manual_seed(0)
-
-
-def _draw(*size: int) -> Tensor:
-    return randn(size, generator=_generator)
-
 
 # Sizes
 
@@ -58,38 +47,17 @@ transposed_size = Exercise(
 
 # Losses
 
-_UNSTABLE = (
-    "right for small logits, wrong for large ones: float32 rounds σ to 0 or 1 there, and the logarithm is "
-    "lost. Let one function that takes logits do both."
-)
-_FAR = tensor([-120.0, 120.0, 0.5])
-_NO_GRADIENT = (
-    "the number is right, and no gradient comes back from it: nothing could be trained. Keep to tensors, without "
-    "item(), detach or no_grad."
-)
-
-
-def _with_gradients(function: Function, *logits: Tensor) -> Observation:
-    """The value of a loss, and the gradient that it sends back to each of its logits."""
-    logits = tuple(d.requires_grad_() for d in logits)
-    value = function(*logits)
-    slopes: Sequence[Tensor | None] = [None] * len(logits)
-    if isinstance(value, Tensor) and value.requires_grad and value.numel() == 1:
-        slopes = torch.autograd.grad(value.sum(), logits, allow_unused=True)
-    gradients = [zeros_like(d) if s is None else s for d, s in zip(logits, slopes, strict=True)]
-    return {"your answer": value, "the gradient": torch.cat([g.flatten() for g in gradients])}
-
 
 generator_loss = Exercise(
     name="generator_loss",
     confirms="this is the non-saturating loss, and it stays finite at logits of ±120.",
     property="one number, near 0 where D takes the fakes for real, growing as it sees through them",
     reference=lambda fake: non_saturating.generator(fake, fake),
-    inputs=[(2 * _draw(7),), (2 * _draw(5, 1),), (_draw(1, 1) - 1,), (_draw(2, 1, 3, 3),)],
-    edges={_UNSTABLE: [(_FAR,)]},
-    observe=_with_gradients,
+    inputs=[(2 * draw(7),), (2 * draw(5, 1),), (draw(1, 1) - 1,), (draw(2, 1, 3, 3),)],
+    edges={UNSTABLE: [(FAR,)]},
+    observe=with_gradients,
     wrong={
-        _NO_GRADIENT: [lambda d: softplus(-d.detach()).mean()],
+        NO_GRADIENT: [lambda d: softplus(-d.detach()).mean()],
         "this is the saturating loss: flat where D is sure of the fakes. Which one is steep there?": [
             lambda d: saturating.generator(d, d)
         ],
@@ -121,15 +89,15 @@ discriminator_loss = Exercise(
     property="one number, near 0 where real logits are high and fake ones low, 2 ln 2 where all are 0",
     reference=non_saturating.discriminator,
     inputs=[
-        (_draw(7) + 1, _draw(7) - 0.5),
-        (2 * _draw(5, 1), 2 * _draw(5, 1)),
-        (_draw(1, 1), _draw(1, 1)),
-        (_draw(2, 1, 3, 3), _draw(2, 1, 3, 3)),
+        (draw(7) + 1, draw(7) - 0.5),
+        (2 * draw(5, 1), 2 * draw(5, 1)),
+        (draw(1, 1), draw(1, 1)),
+        (draw(2, 1, 3, 3), draw(2, 1, 3, 3)),
     ],
-    edges={_UNSTABLE: [(-_FAR, _FAR)]},
-    observe=_with_gradients,
+    edges={UNSTABLE: [(-FAR, FAR)]},
+    observe=with_gradients,
     wrong={
-        _NO_GRADIENT: [
+        NO_GRADIENT: [
             lambda r, f: softplus(-r.detach()).mean() + softplus(f.detach()).mean(),
             lambda r, f: softplus(-r).mean() + softplus(f.detach()).mean(),
         ],
@@ -205,8 +173,8 @@ ema_update = Exercise(
     property="in place, between the old average and the weights, and close to the old one for a decay near 1",
     reference=_each(lambda a, w, decay: a.lerp_(w, 1 - decay)),
     inputs=[
-        ([_draw(3), _draw(2, 2)], [_draw(3).requires_grad_(), _draw(2, 2).requires_grad_()], 0.9),
-        ([_draw(4)], [_draw(4).requires_grad_()], 0.75),
+        ([draw(3), draw(2, 2)], [draw(3).requires_grad_(), draw(2, 2).requires_grad_()], 0.9),
+        ([draw(4)], [draw(4).requires_grad_()], 0.75),
     ],
     observe=_after_update,
     wrong={
@@ -317,9 +285,9 @@ slerp = Exercise(
     property="a for t = 0, b for t = 1, about as long in between, turning by equal angles for equal t",
     reference=_slerp,
     inputs=[
-        (4 * _draw(2), 4 * _draw(2), 0.3),
-        (_draw(64), _draw(64), 0.2),
-        (3 * _draw(3), 3 * _draw(3), 0.85),
+        (4 * draw(2), 4 * draw(2), 0.3),
+        (draw(64), draw(64), 0.2),
+        (3 * draw(3), 3 * draw(3), 0.85),
     ],
     wrong={
         "a straight line: half-way it is too short, where hardly any noise falls. Follow the sphere.": [_lerp],
@@ -345,187 +313,5 @@ slerp = Exercise(
             lambda a, b, t: (t * _angle(a, b)).cos() * a + (t * _angle(a, b)).sin() * b,
             lambda a, b, t: tensor(t * torch.pi / 2).cos() * a + tensor(t * torch.pi / 2).sin() * b,
         ],
-    },
-)
-
-# Faulty runs
-
-
-def faulty_run(fault: str, real: Tensor, steps: int) -> tuple[Tensor, dict[str, float]]:
-    """Train a GAN with fault "A" or "B" on pictures [N, C, S, S] in [−1, 1]; 16 of its own, and numbers to ask."""
-    _, channels, size, _ = real.shape
-    G, D = networks.Generator(size, channels).to(real.device), networks.Discriminator(size, channels).to(real.device)
-    start = parameters_to_vector(G.parameters()).detach().clone()
-    owner = D if fault == "A" else G
-    opt_G, opt_D = (Adam(n.parameters(), lr=2e-3, betas=(0.0, 0.99)) for n in (owner, D))
-    for _ in range(steps):
-        x = real[torch.randint(len(real), (32,))]
-        x = x / 2 + 0.5 if fault == "B" else x
-        G.zero_grad()
-        seen = gan_step(x, randn(32, 64, device=real.device), G, D, opt_G, opt_D)
-    fake = G(randn(16, 64, device=real.device)).detach()
-    slope = torch.cat([p.grad.flatten() for p in G.parameters() if p.grad is not None])
-    moved = parameters_to_vector(G.parameters()).detach() - start
-    numbers = seen | {"way that G's weights went": moved.norm(), "gradient of G, norm": slope.norm()}
-    for name, pictures in {"real": x, "generated": fake}.items():
-        numbers |= {
-            f"{name}, smallest pixel": pictures.min(),
-            f"{name}, mean pixel": pictures.mean(),
-            f"{name}, largest pixel": pictures.max(),
-        }
-    return fake, {name: value.item() for name, value in numbers.items()}
-
-
-diagnose_a = Choice(
-    name="diagnose_a",
-    right="optimisers",
-    confirms="G's optimiser holds D's parameters, so gradients reach G and nobody applies them.",
-    hints={
-        "detach": "a detach too many would stop the gradient before G. Is G's gradient zero in this run?",
-        "loss sign": "with the wrong sign G would walk the wrong way. How far have its weights walked?",
-        "learning rate": "a bad rate moves weights too little or too much, but it moves. Have G's moved?",
-        "data range": "G would move even towards pictures in a wrong range. How far have its weights moved?",
-    },
-)
-
-diagnose_b = Choice(
-    name="diagnose_b",
-    right="data range",
-    confirms="the data lies in [0, 1] and tanh in [−1, 1]: one negative pixel gives a fake away.",
-    hints={
-        "detach": "a detach too many would leave G's weights where they began, and here they move. "
-        "Look for a number by which D can tell every fake at once.",
-        "labels": "with swapped labels D would give real pictures the lower logits. Which get them here, "
-        "and by what does D know them so soon?",
-        "noise": "noise reaches the generated pictures only. Compare real pixels and generated ones: "
-        "what is the smallest value of each?",
-        "batch norm": "print the networks: is there a BatchNorm layer? Then compare what black is in a real "
-        "picture and in a generated one.",
-    },
-)
-
-# Repairing a step
-
-
-def _layer(n_in: int, n_out: int) -> nn.Linear:
-    """A linear layer with weights of its own seed: making it leaves torch's global generator alone."""
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float64)
-    with no_grad():
-        for parameter in layer.parameters():
-            parameter.copy_(_draw(*parameter.shape))
-    return layer
-
-
-def _weights(network: nn.Module) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in network.parameters()])
-
-
-def _two_steps(function: Step, real: Tensor, z: Tensor, G: nn.Module, D: nn.Module) -> Observation:
-    """The weights after each of two calls on one batch: the second shows gradients that were left behind."""
-    opt_G, opt_D = SGD(G.parameters(), lr=0.5), SGD(D.parameters(), lr=0.5)
-    seen: Observation = {}
-    for call in ("first", "second"):
-        function(real, z, G, D, opt_G, opt_D)
-        seen |= {
-            f"weights of D after the {call} call": _weights(D),
-            f"weights of G after the {call} call": _weights(G),
-        }
-    return seen
-
-
-def _right_D(real: Tensor, fake: Tensor) -> Tensor:
-    return softplus(-real).mean() + softplus(fake).mean()
-
-
-def _right_G(fake: Tensor) -> Tensor:
-    return softplus(-fake).mean()
-
-
-def _step(
-    loss_D: Callable[[Tensor, Tensor], Tensor] = _right_D,
-    loss_G: Callable[[Tensor], Tensor] = _right_G,
-    detach: bool = True,
-    zero_G: str = "late",
-    zero_D: bool = True,
-    cut: bool = False,
-) -> Step:
-    """A step with the faults that learners leave in it; only `late` zeroes G's gradients in time."""
-
-    def step(real: Tensor, z: Tensor, G: nn.Module, D: nn.Module, opt_G: SGD, opt_D: SGD) -> None:
-        fake = G(z)
-        if zero_D:
-            opt_D.zero_grad()
-        if zero_G == "early":
-            opt_G.zero_grad()
-        loss_D(D(real), D(fake.detach() if detach else fake)).backward(retain_graph=True)
-        opt_D.step()
-        if zero_G == "late":
-            opt_G.zero_grad()
-        loss_G(D(fake.detach() if cut else fake)).backward()
-        opt_G.step()
-
-    return step
-
-
-def _half_repaired(fault: str) -> list[Step]:
-    """The states between the broken step and the repaired one whose first fault is `fault`."""
-    states = []
-    for swapped, flipped, detach, zero_G in product((0, 1), (0, 1), (True, False), ("late", "early", "never")):
-        leak = not detach and zero_G != "late"
-        faults = {"swapped": swapped, "leak": leak, "stale": zero_G == "never", "flipped": flipped}
-        if next((name for name, there in faults.items() if there), None) == fault:
-            loss_D = (lambda r, f: _right_D(f, r)) if swapped else _right_D
-            states.append(_step(loss_D, (lambda d: _right_G(-d)) if flipped else _right_G, detach, zero_G))
-    return states
-
-
-def _simultaneous(real: Tensor, z: Tensor, G: nn.Module, D: nn.Module, opt_G: SGD, opt_D: SGD) -> None:
-    fake = G(z)
-    losses = {
-        D: non_saturating.discriminator(D(real), D(fake.detach())),
-        G: non_saturating.generator(real, D(fake)),
-    }
-    for network, loss in losses.items():
-        parameters = list(network.parameters())
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-            parameter.grad = gradient
-    opt_D.step()
-    opt_G.step()
-
-
-def _generator_first(real: Tensor, z: Tensor, G: nn.Module, D: nn.Module, opt_G: SGD, opt_D: SGD) -> None:
-    update(non_saturating.generator(real, D(G(z))), opt_G)
-    update(non_saturating.discriminator(D(real), D(G(z).detach())), opt_D)
-
-
-repaired_step = Exercise(
-    name="repaired_step",
-    confirms="each network moved by the gradient of its own loss and nothing else, twice in a row.",
-    property="a move of D along the gradient of its own loss alone, then one of G along its own alone",
-    reference=gan_step,
-    inputs=[(_draw(4, 2).double(), _draw(4, 3).double(), _layer(3, 2), _layer(2, 1))],
-    observe=_two_steps,
-    tolerance=1e-6,
-    wrong={
-        "look at the discriminator's step alone: it raises the logits of the fakes and lowers those of the "
-        "real pictures. Which of them should it call real?": _half_repaired("swapped"),
-        "D moves rightly, but G moves by more than the gradient of its own loss: something of D's backward "
-        "pass is still in G's gradients when G steps.": _half_repaired("leak"),
-        "G still carries older gradients: only its first step is its own.": _half_repaired("stale"),
-        "D moves rightly, but G's step makes its pictures easier to find out: it lowers their logits. "
-        "Which label does G want for them?": _half_repaired("flipped"),
-        "D's first step is right and its second is not: D still carries older gradients, those of G's "
-        "backward pass among them.": [_step(zero_D=False)],
-        "G's weights did not move: in its own step, the path from the loss back to G is cut.": [_step(cut=True)],
-        "D's step has the right direction and half the length: its loss holds a hidden ½.": [
-            _step(lambda r, f: _right_D(r, f) / 2)
-        ],
-        "G moves the right way, but by the saturating gradient, small where D is sure.": [
-            _step(loss_G=lambda d: -softplus(d).mean())
-        ],
-    },
-    variants={
-        "a published variant: both step at once, G against the old D. Here D goes first.": _simultaneous,
-        "a variant: G goes first, and D sees the new G's fakes. Here D goes first.": _generator_first,
     },
 )

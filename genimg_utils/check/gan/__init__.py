@@ -1,0 +1,24 @@
+"""Exercises on generative adversarial networks, one file a chapter."""
+
+from genimg_utils.check.gan.faults import diagnose_a, diagnose_b, faulty_run, repaired_step
+from genimg_utils.check.gan.training import (
+    discriminator_loss,
+    ema_update,
+    frechet_1d,
+    generator_loss,
+    slerp,
+    transposed_size,
+)
+
+__all__ = [
+    "diagnose_a",
+    "diagnose_b",
+    "discriminator_loss",
+    "ema_update",
+    "faulty_run",
+    "frechet_1d",
+    "generator_loss",
+    "repaired_step",
+    "slerp",
+    "transposed_size",
+]

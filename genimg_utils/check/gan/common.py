@@ -1,0 +1,37 @@
+"""What the exercises of several chapters share: inputs of a seed of their own, gradients, two frequent hints."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor, randn, tensor, zeros_like
+
+from genimg_utils.check import Function, Observation
+
+_generator = Generator().manual_seed(0)
+
+
+def draw(*size: int) -> Tensor:
+    """Normal numbers [size], from a generator of this part's own."""
+    return randn(size, generator=_generator)
+
+
+UNSTABLE = (
+    "right for small logits, wrong for large ones: float32 rounds σ to 0 or 1 there, and the logarithm is "
+    "lost. Let one function that takes logits do both."
+)
+FAR = tensor([-120.0, 120.0, 0.5])
+NO_GRADIENT = (
+    "the number is right, and no gradient comes back from it: nothing could be trained. Keep to tensors, without "
+    "item(), detach or no_grad."
+)
+
+
+def with_gradients(function: Function, *logits: Tensor) -> Observation:
+    """The value of a loss, and the gradient that it sends back to each of its logits."""
+    logits = tuple(d.requires_grad_() for d in logits)
+    value = function(*logits)
+    slopes: Sequence[Tensor | None] = [None] * len(logits)
+    if isinstance(value, Tensor) and value.requires_grad and value.numel() == 1:
+        slopes = torch.autograd.grad(value.sum(), logits, allow_unused=True)
+    gradients = [zeros_like(d) if s is None else s for d, s in zip(logits, slopes, strict=True)]
+    return {"your answer": value, "the gradient": torch.cat([g.flatten() for g in gradients])}
