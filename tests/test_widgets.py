@@ -89,7 +89,8 @@ def test_figure_slider_draws_its_values_over_a_still_picture_and_closes_them(sho
         assert pixels(explorer).std() > 0
         seen.add(child(explorer, Image).value)
     assert len(seen) == 3
-    assert len(shown) == 1 and "steepness 2" in shown[0][1]["alt"]
+    assert len(shown) == 1
+    assert "steepness 2" in shown[0][1]["alt"]
     assert len(plotting.plt.get_fignums()) == before - 1  # the still one is closed, too
 
 
