@@ -4,6 +4,8 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
+from torch.nn.utils.parametrize import register_parametrization
 
 
 class PixelNorm(nn.Module):
@@ -48,3 +50,33 @@ def fan_in(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
         return layer.in_features
     n = layer.in_channels * math.prod(layer.kernel_size)
     return n / math.prod(layer.stride) if isinstance(layer, nn.ConvTranspose2d) else n
+
+
+class SpectralNorm(nn.Module):
+    """A weight divided by its largest singular value, which power iteration estimates, a step a pass in training.
+
+    Of a convolution it is that of the matrix [outputs, the rest], as in Miyato et al. 2018, section 2.1, algorithm 1.
+    """
+
+    u: Tensor
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        self.register_buffer("u", normalize(torch.randn(len(weight)), dim=0))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        W = weight.flatten(1)  # [outputs, inputs]
+        with torch.no_grad():
+            v = normalize(W.T @ self.u, dim=0)  # [inputs]
+            if self.training:
+                self.u.copy_(normalize(W @ v, dim=0))
+            u = self.u.clone()  # the next pass may change the buffer before this one's backward
+        return weight / (u @ W @ v)
+
+
+def spectral_norm(network: nn.Module) -> nn.Module:
+    """Puts `SpectralNorm` on the weight of every linear layer and convolution, in place; returns the network."""
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            register_parametrization(layer, "weight", SpectralNorm(layer.weight))
+    return network

@@ -1,5 +1,6 @@
 """How good are the pictures? Distances between sets of features, coverage, and the ruler FD-64."""
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -71,6 +72,35 @@ def inside(points: Tensor, manifold: Tensor, k: int, chunk: int = 1000) -> float
     radius = torch.cat([torch.cdist(c, manifold).kthvalue(k + 1, dim=1).values for c in manifold.split(chunk)])  # [M]
     hits = [(torch.cdist(c, manifold) <= radius).any(dim=1) for c in points.split(chunk)]
     return torch.cat(hits).double().mean().item()
+
+
+class Coverage(NamedTuple):
+    """Modes that hold at least one good sample; KL of the samples' histogram over modes from the even one, in nats;
+    share of good samples."""
+
+    modes: int
+    kl: float
+    good: float
+
+
+def mode_coverage(samples: Tensor, centres: Tensor, std: float, within: float = 4.0) -> Coverage:
+    """How samples [N, d] cover equal hills around centres [K, d]; a good one lies within `within` · std of the nearest.
+
+    Counted as Srivastava et al. 2017, section 5.1, count, who take 3 standard deviations.
+    """
+    distance, mode = torch.cdist(samples, centres).min(dim=1)  # [N], [N]
+    good = distance <= within * std
+    K = len(centres)
+    reached = len(mode[good].unique())
+    return Coverage(reached, kl_from_even(torch.bincount(mode, minlength=K)), good.double().mean().item())
+
+
+def kl_from_even(counts: Tensor) -> float:
+    """KL of the shares that counts [K] stand for from the even distribution over K modes, in nats; log K at worst."""
+    if counts.sum() == 0:
+        raise ValueError("There is no sample to count.")
+    p = counts.double() / counts.sum()
+    return (torch.special.xlogy(p, p).sum() + math.log(len(counts))).item()
 
 
 def class_histogram(logits: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """The networks that later chapters use again. Each keeps its constructor's arguments in `config`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
 
 from genimg_utils.layers import PixelNorm, down, initialise, up
 
@@ -72,6 +74,41 @@ class Discriminator(nn.Module):
         if self.embed is not None:
             logits = logits + (self.embed(labels) * features).sum(dim=1)
         return logits
+
+
+class Seeds(nn.Module):
+    """Several networks of one kind, trained at once as if each were alone: row i of a batch belongs to network i % S.
+
+    So a batch [n · S, …] gives [n · S, …], and steps, losses and penalties need not know: their means over all rows
+    are means over the networks. Adam, which does not see the scale of a gradient, moves each as it would alone.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]):
+        super().__init__()
+        self.count = len(networks)
+        weights, buffers = stack_module_state(list(networks))
+        self.weights = nn.ParameterDict({slashed(name): nn.Parameter(w) for name, w in weights.items()})
+        for name, buffer in buffers.items():
+            self.register_buffer(slashed(name), buffer)
+        self.one = [networks[0]]  # in a list: it lends its code, its own weights are not ours
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = {**self.weights, **dict(self.named_buffers())}
+
+        def single(state: dict[str, Tensor], x: Tensor) -> Tensor:
+            return functional_call(self.one[0], {dotted(name): w for name, w in state.items()}, x)
+
+        rows = x.unflatten(0, (-1, self.count))  # [n, S, …]
+        return vmap(single, in_dims=(0, 1), out_dims=1)(state, rows).flatten(0, 1)
+
+
+def slashed(name: str) -> str:
+    """A parameter's name as a key, in which torch allows no dot."""
+    return name.replace(".", "/")
+
+
+def dotted(key: str) -> str:
+    return key.replace("/", ".")
 
 
 class Classifier(nn.Module):

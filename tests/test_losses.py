@@ -6,9 +6,22 @@ import pytest
 import torch
 from torch import nn
 from torch.distributions import Bernoulli
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import hinge_embedding_loss, logsigmoid, mse_loss
 
-from genimg_utils.losses import lazy, non_saturating, r1, r2, relativistic, saturating
+from genimg_utils.losses import (
+    clip_weights,
+    gradient_penalty,
+    hinge,
+    lazy,
+    least_squares,
+    non_saturating,
+    pearson,
+    r1,
+    r2,
+    relativistic,
+    saturating,
+    wasserstein,
+)
 
 
 @pytest.fixture
@@ -27,6 +40,15 @@ def log_not_D(d):
     return Bernoulli(logits=d).log_prob(torch.zeros_like(d))
 
 
+def beyond(d):
+    """max(0, 1 − d) by torch's own hinge."""
+    return hinge_embedding_loss(d, -torch.ones_like(d), margin=1)
+
+
+def off(d, target):
+    return mse_loss(d, torch.full_like(d, target))
+
+
 LOSSES = {
     "discriminator": (non_saturating.discriminator, lambda r, f: -log_D(r).mean() - log_not_D(f).mean()),
     "discriminator of the saturating game": (
@@ -37,6 +59,14 @@ LOSSES = {
     "saturating": (saturating.generator, lambda r, f: log_not_D(f).mean()),
     "relativistic discriminator": (relativistic.discriminator, lambda r, f: -logsigmoid(r - f).mean()),
     "relativistic generator": (relativistic.generator, lambda r, f: -logsigmoid(f - r).mean()),
+    "critic": (wasserstein.discriminator, lambda r, f: -(sum(r.flatten()) - sum(f.flatten())) / r.numel()),
+    "generator of the critic": (wasserstein.generator, lambda r, f: -sum(f.flatten()) / f.numel()),
+    "hinge discriminator": (hinge.discriminator, lambda r, f: beyond(r) + beyond(-f)),
+    "hinge generator": (hinge.generator, lambda r, f: -sum(f.flatten()) / f.numel()),
+    "least squares discriminator": (least_squares.discriminator, lambda r, f: off(r, 1) + off(f, 0)),
+    "least squares generator": (least_squares.generator, lambda r, f: off(f, 1)),
+    "Pearson discriminator": (pearson.discriminator, lambda r, f: off(r, 1) + off(f, -1)),
+    "Pearson generator": (pearson.generator, lambda r, f: off(f, 0)),
 }
 
 
@@ -65,6 +95,10 @@ def test_constants_at_equilibrium():
     assert saturating.generator(d, d).item() == pytest.approx(-math.log(2))
     assert relativistic.discriminator(d, d).item() == pytest.approx(math.log(2))
     assert relativistic.generator(d, d).item() == pytest.approx(math.log(2))
+    assert wasserstein.discriminator(d, d).item() == 0
+    assert hinge.discriminator(d, d).item() == 2
+    half = d + 0.5
+    assert least_squares.discriminator(half, half).item() == 2 * least_squares.generator(half, half).item() == 0.5
 
 
 def test_both_generators_share_their_minimum_and_not_their_slope():
@@ -135,3 +169,59 @@ def test_lazy_penalty_is_the_same_on_average():
     assert [p is not None for p in taken] == [True, False, False, False] * 2
     average = sum(p(D, real, real) for p in taken if p) / len(taken)
     torch.testing.assert_close(average, r1(D, real, real))
+
+
+def test_gradient_penalty_of_a_plane_is_known_wherever_it_is_taken():
+    w = torch.linspace(-1, 1, 12, dtype=torch.float64)
+    real, fake = torch.randn(2, 5, 1, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    got = gradient_penalty(lambda x: x.flatten(1) @ w, real, fake, weight=7.0)
+    torch.testing.assert_close(got, 7 * (w.norm() - 1) ** 2)
+
+
+def half_square(x):
+    """d(x) = x²/2 in one dimension: its slope is x itself, and shows where the penalty was taken."""
+    return x.square().flatten(1).sum(dim=1) / 2
+
+
+def test_gradient_penalty_is_taken_uniformly_between_the_two_pictures_of_a_pair():
+    torch.manual_seed(0)
+    real, fake = torch.zeros(20_000, 1), torch.ones(20_000, 1)
+    mean = gradient_penalty(half_square, real, fake, weight=1.0)
+    assert mean.item() == pytest.approx(1 / 3, abs=0.01)  # E ε²; 1 for normal ε or at real, 0 at fake
+    shifted = gradient_penalty(half_square, real + 3, fake + 3, weight=1.0)
+    assert shifted.item() == pytest.approx(19 / 3, abs=0.1)  # E (2 + u)², u uniform: 4 + 2 + 1/3
+
+
+def test_gradient_penalty_has_a_norm_for_each_picture_and_one_epsilon_for_all_its_pixels():
+    real = torch.zeros(3000, 2)
+    sides = gradient_penalty(lambda x: (x[:, 0] - x[:, 1]).square() / 2, real, real + 1, weight=1.0)
+    assert sides.item() == pytest.approx(1, abs=1e-5)  # both coordinates move together: slope 0 everywhere
+    torch.manual_seed(0)
+    values = [gradient_penalty(half_square, real[:1], real[:1] + 1, weight=1.0).item() for _ in range(50)]
+    assert torch.tensor(values).std() > 0.1
+
+
+def test_gradient_penalty_of_a_flat_critic_is_its_weight_and_trains_it():
+    w = torch.zeros(4, requires_grad=True)
+    penalty = gradient_penalty(lambda x: (x @ w).square(), torch.zeros(3, 4), torch.ones(3, 4))
+    penalty.backward()
+    assert penalty.item() == pytest.approx(10, abs=1e-4)
+    assert w.grad.isfinite().all()
+
+
+def test_gradient_penalty_reaches_the_critic_and_neither_picture():
+    D, fake = Curved(), torch.ones(2, 1, 3, 4, dtype=torch.float64, requires_grad=True)
+    real = torch.zeros_like(fake).detach()
+    gradient_penalty(D, real, fake).backward()
+    assert D.w.grad.abs().sum() > 0
+    assert fake.grad is None
+
+
+def test_clipping_cuts_every_weight_and_leaves_small_ones():
+    D = nn.Linear(2, 2)
+    with torch.no_grad():
+        D.weight.copy_(torch.tensor([[0.5, -0.5], [0.05, -0.05]]))
+        D.bias.fill_(0.3)
+    clip_weights(D, c=0.1)
+    torch.testing.assert_close(D.weight.detach(), torch.tensor([[0.1, -0.1], [0.05, -0.05]]))
+    assert D.bias.tolist() == pytest.approx([0.1, 0.1])

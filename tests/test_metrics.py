@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import sqrtm
+from scipy.stats import entropy
 from sklearn.neighbors import NearestNeighbors
 
 from genimg_utils import data, metrics, runtime
@@ -108,6 +109,26 @@ def test_class_histogram_and_sure_share():
     assert metrics.class_histogram(logits).tolist() == [0.75, 0.25, 0]
     assert metrics.confident_share(logits) == 0.75
     assert metrics.confident_share(logits, above=0.3) == 1
+
+
+def test_coverage_counts_modes_good_samples_and_evenness():
+    centres = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]])
+    even = centres.repeat(25, 1)
+    assert metrics.mode_coverage(even, centres, 0.1) == (4, pytest.approx(0, abs=1e-9), 1.0)
+    one = centres[:1].repeat(10, 1)
+    assert metrics.mode_coverage(one, centres, 0.1) == (1, pytest.approx(np.log(4)), 1.0)
+    at, beyond = centres + torch.tensor([0.39, 0.0]), centres + torch.tensor([0.41, 0.0])
+    assert metrics.mode_coverage(at, centres, 0.1).good == 1.0
+    far = metrics.mode_coverage(torch.cat([at[:1], beyond[1:]]), centres, 0.1)
+    assert (far.modes, far.good) == (1, 0.25)  # bad samples count in the histogram, and reach no mode
+    assert far.kl == pytest.approx(0, abs=1e-9)
+
+
+def test_kl_from_even_agrees_with_scipy_and_refuses_nothing():
+    counts = torch.tensor([5, 0, 3, 2])
+    assert metrics.kl_from_even(counts) == pytest.approx(entropy(counts.numpy(), np.full(4, 0.25)))
+    with pytest.raises(ValueError, match="no sample"):
+        metrics.kl_from_even(torch.zeros(4))
 
 
 def test_memorising_is_seen_and_chance_stays_within_its_margin():

@@ -1,5 +1,6 @@
 """Shapes, ranges, initialisation and loading of the networks."""
 
+import copy
 import json
 
 import pytest
@@ -9,8 +10,10 @@ from torch import nn
 
 from genimg_utils import networks
 from genimg_utils.checkpoint import export
-from genimg_utils.layers import PixelNorm, down, fan_in, initialise, up
-from genimg_utils.networks import Classifier, Discriminator, Generator
+from genimg_utils.layers import PixelNorm, SpectralNorm, down, fan_in, initialise, spectral_norm, up
+from genimg_utils.losses import gradient_penalty, r1
+from genimg_utils.networks import Classifier, Discriminator, Generator, Seeds
+from genimg_utils.steps import gan_step
 
 
 @pytest.mark.parametrize("size", [28, 32])
@@ -122,3 +125,71 @@ def test_weights_that_are_not_there_or_not_ours_get_a_sentence(tmp_path):
         save_file(weights, damaged, metadata=about)
         with pytest.raises(ValueError, match="no weights of this course"):
             networks.load(damaged)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(30, 20), nn.Conv2d(3, 12, 3)], ids=["linear", "convolution"])
+def test_spectral_norm_agrees_with_torch_and_with_the_singular_values(layer):
+    torch.manual_seed(0)
+    theirs = nn.utils.parametrizations.spectral_norm(copy.deepcopy(layer), n_power_iterations=200)
+    largest = torch.linalg.svdvals(layer.weight.detach().flatten(1))[0]
+    expected = layer.weight.detach() / largest
+    ours = spectral_norm(layer)
+    for _ in range(300):
+        weight = ours.weight.detach()
+    torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(weight, theirs.weight.detach(), rtol=1e-3, atol=1e-5)
+
+
+def test_spectral_norm_sends_the_gradient_through_its_divisor_and_rests_in_eval():
+    torch.manual_seed(0)
+    layer = spectral_norm(nn.Linear(6, 4))
+    for _ in range(100):
+        layer.weight  # noqa: B018, each look is a step of power iteration
+    original = layer.parametrizations.weight.original
+    layer.eval()
+    u = layer.parametrizations.weight[0].u.clone()
+    a = torch.randn(4, 6)
+    (gradient,) = torch.autograd.grad((layer.weight * a).sum(), original)
+    W = original.detach().double().requires_grad_()
+    (exact,) = torch.autograd.grad((W / torch.linalg.matrix_norm(W, 2) * a).sum(), W)
+    torch.testing.assert_close(gradient, exact.float(), rtol=1e-2, atol=1e-3)
+    assert torch.equal(u, layer.parametrizations.weight[0].u)
+    assert isinstance(layer.parametrizations.weight[0], SpectralNorm)
+
+
+def pair(seed):
+    torch.manual_seed(seed)
+    G = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))
+    return G, nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1), nn.Flatten(0))
+
+
+@pytest.mark.parametrize("penalty", [None, r1], ids=["bare", "r1"])
+def test_seeds_trained_at_once_move_as_each_would_alone(penalty):
+    pairs, n = [pair(seed) for seed in range(3)], 4
+    G, D = Seeds([copy.deepcopy(g) for g, _ in pairs]), Seeds([copy.deepcopy(d) for _, d in pairs])
+    real, z = torch.randn(2, 5, n * 3, 2).unbind()  # five batches; row i is for network i % 3
+    train(G, D, real, z, penalty)
+    for seed, (g, d) in enumerate(pairs):
+        train(g, d, real[:, seed::3], z[:, seed::3], penalty)
+        for network, stacked in ((g, G), (d, D)):
+            for name, weight in network.named_parameters():
+                together = stacked.weights[name.replace(".", "/")][seed]
+                torch.testing.assert_close(together, weight, rtol=1e-3, atol=1e-4)
+    x = torch.randn(6, 2)
+    torch.testing.assert_close(G(x)[4:5], pairs[1][0](x[4:5]), rtol=1e-3, atol=1e-4)
+
+
+def train(G, D, real, z, penalty):
+    opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=0.01) for n in (G, D))
+    for x, noise in zip(real, z, strict=True):
+        gan_step(x, noise, G, D, opt_G, opt_D, penalty=penalty)
+
+
+def test_seeds_take_spectral_norm_and_the_gradient_penalty_along():
+    D = Seeds([spectral_norm(pair(seed)[1]) for seed in range(3)])
+    before = {name: b.clone() for name, b in D.named_buffers()}
+    gradient_penalty(D, torch.randn(6, 2), torch.randn(6, 2)).backward()
+    assert all(w.grad is not None for w in D.weights.values() if w.dim() > 2)
+    u = [(b - before[name]).abs().amax(dim=1) for name, b in D.named_buffers() if b.shape[1] > 1]
+    assert len(u) == 1
+    assert (u[0] > 1e-4).all()  # power iteration ran for each network

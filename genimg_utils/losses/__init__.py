@@ -1,5 +1,35 @@
 """Every objective of the course: pure functions of logits and tensors, in the papers' symbols."""
 
-from genimg_utils.losses.gan import Objective, lazy, non_saturating, r1, r2, relativistic, saturating
+from genimg_utils.losses.gan import (
+    Objective,
+    clip_weights,
+    gradient_penalty,
+    hinge,
+    lazy,
+    least_squares,
+    least_squares_with,
+    non_saturating,
+    pearson,
+    r1,
+    r2,
+    relativistic,
+    saturating,
+    wasserstein,
+)
 
-__all__ = ["Objective", "lazy", "non_saturating", "r1", "r2", "relativistic", "saturating"]
+__all__ = [
+    "Objective",
+    "clip_weights",
+    "gradient_penalty",
+    "hinge",
+    "lazy",
+    "least_squares",
+    "least_squares_with",
+    "non_saturating",
+    "pearson",
+    "r1",
+    "r2",
+    "relativistic",
+    "saturating",
+    "wasserstein",
+]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn import Module
+from torch.nn.functional import relu, softplus
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # (real_logits, fake_logits) to a scalar
 Penalty = Callable[[Callable[..., Tensor], Tensor, Tensor], Tensor]  # (D, real, fake) to a scalar
@@ -55,9 +56,48 @@ def generate_relativistic(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     return discriminate_relativistic(fake_logits, real_logits)
 
 
+def criticise(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E d(G(z)) − E d(x), the negative of what the critic maximises; no σ. Arjovsky et al. 2017, eq. 2 and alg. 1."""
+    require_logits(real_scores, fake_scores)
+    return fake_scores.mean() - real_scores.mean()
+
+
+def generate_by_score(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """−E d(G(z)), the generator's loss of the Wasserstein and of the hinge objective. Arjovsky et al. 2017, alg. 1."""
+    require_logits(fake_scores)
+    return -fake_scores.mean()
+
+
+def discriminate_hinge(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E max(0, 1 − d(x)) + E max(0, 1 + d(G(z))), 2 at d = 0. Lim & Ye 2017; Miyato et al. 2018, eq. 16."""
+    require_logits(real_logits, fake_logits)
+    return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()
+
+
+def least_squares_with(a: float, b: float, c: float) -> Objective:
+    """E (D(x) − b)² + E (D(G(z)) − a)² against E (D(G(z)) − c)², without Mao's ½; D is the network's output itself.
+
+    a, b: the targets of generated and of real pictures for D, c: that of generated ones for G. Mao et al. 2017, eq. 2.
+    """
+
+    def discriminate_squares(real_outputs: Tensor, fake_outputs: Tensor) -> Tensor:
+        require_logits(real_outputs, fake_outputs)
+        return (real_outputs - b).square().mean() + (fake_outputs - a).square().mean()
+
+    def generate_squares(real_outputs: Tensor, fake_outputs: Tensor) -> Tensor:
+        require_logits(fake_outputs)
+        return (fake_outputs - c).square().mean()
+
+    return Objective(discriminate_squares, generate_squares)
+
+
 non_saturating = Objective(discriminate, generate_non_saturating)
 saturating = Objective(discriminate, generate_saturating)
 relativistic = Objective(discriminate_relativistic, generate_relativistic, paired=True)
+wasserstein = Objective(criticise, generate_by_score)
+hinge = Objective(discriminate_hinge, generate_by_score)
+least_squares = least_squares_with(a=0, b=1, c=1)
+pearson = least_squares_with(a=-1, b=1, c=0)  # b − c = 1 and b − a = 2: Pearson's χ². Mao et al. 2017, section 3.2
 
 
 def r1(D: Callable[..., Tensor], real: Tensor, fake: Tensor, gamma: float = 1.0) -> Tensor:
@@ -68,6 +108,25 @@ def r1(D: Callable[..., Tensor], real: Tensor, fake: Tensor, gamma: float = 1.0)
 def r2(D: Callable[..., Tensor], real: Tensor, fake: Tensor, gamma: float = 1.0) -> Tensor:
     """γ/2 · E‖∇ₓ d(x)‖² at the generated pictures x [B, …]. Mescheder et al. 2018. Returns a scalar."""
     return gamma / 2 * squared_gradient(D, fake).mean()
+
+
+def gradient_penalty(D: Callable[..., Tensor], real: Tensor, fake: Tensor, weight: float = 10.0) -> Tensor:
+    """λ · E(‖∇ₓ d(x̂)‖ − 1)² at x̂ = ε x + (1 − ε) G(z), ε uniform in [0, 1], one a pair. Gulrajani et al. 2017, eq. 3.
+
+    real, fake [B, …] of one shape. Returns a scalar; a critic that is flat everywhere costs λ.
+    """
+    require_pairs(real, fake)
+    epsilon = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)  # [B, 1, …]
+    between = epsilon * real.detach() + (1 - epsilon) * fake.detach()
+    slope = squared_gradient(D, between).clamp(min=1e-12).sqrt()  # the root has no derivative at 0
+    return weight * (slope - 1).square().mean()
+
+
+@torch.no_grad()
+def clip_weights(critic: Module, c: float = 0.01) -> None:
+    """Cuts every weight to [−c, c] in place, which bounds the critic's slope. Arjovsky et al. 2017, algorithm 1."""
+    for weight in critic.parameters():
+        weight.clamp_(-c, c)
 
 
 def lazy(penalty: Penalty, step: int, every: int = 8) -> Penalty | None:
@@ -89,9 +148,9 @@ def require_logits(*logits: Tensor) -> None:
         raise ValueError("A loss got an empty batch of logits: its mean would be NaN.")
 
 
-def require_pairs(real_logits: Tensor, fake_logits: Tensor) -> None:
-    if real_logits.shape != fake_logits.shape:
+def require_pairs(real: Tensor, fake: Tensor) -> None:
+    if real.shape != fake.shape:
         raise ValueError(
-            f"Relativistic pairing needs as many real as fake logits, shape for shape; got {tuple(real_logits.shape)} "
-            f"and {tuple(fake_logits.shape)}."
+            f"This loss pairs them and needs as many real as fake, shape for shape; got {tuple(real.shape)} "
+            f"and {tuple(fake.shape)}."
         )
