@@ -1,13 +1,15 @@
 """Figures of the chapters on generative adversarial networks."""
 
 from collections.abc import Mapping, Sequence
-from math import log
+from math import ceil, log
 
 import matplotlib.pyplot as plt
+import torch
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from genimg_utils.plotting import WIDTH, Images, bars, lines, strip
+from genimg_utils.plotting import GENERATED, LEARNED, REAL, TRUTH, WIDTH, Images, bars, chart, lines, strip
 
 
 def losses(history: Mapping[str, ArrayLike], title: str = "", smooth: int = 100) -> Figure:
@@ -52,3 +54,124 @@ def ruler(fd: Mapping[str, float | Sequence[float]], floor: float, title: str = 
         xlabel=xlabel,
         note=lambda value: f"{value:.2f} = {value / floor:.1f} × floor",
     )
+
+
+def density_ratio(
+    x: ArrayLike, ratio: ArrayLike, logit: ArrayLike, p_data: ArrayLike, p_G: ArrayLike, title: str = ""
+) -> Figure:
+    """A learned logit over the true log-ratio of two densities, with both densities as hills below.
+
+    All arrays hold n numbers, over x in ascending order; the densities are drawn on one scale of their own.
+    """
+    title = title or "From samples alone it learns the ratio, but only where there are samples"
+    x, ratio, logit, p_data, p_G = (
+        torch.as_tensor(v).detach().flatten().numpy() for v in (x, ratio, logit, p_data, p_G)
+    )
+    figure, ax = chart(title, "$x$", "log-odds")
+    low, high = -12, 4
+    scale = 4 / max(p_data.max(), p_G.max())
+    for density, color, name in ((p_data, REAL, "data"), (p_G, GENERATED, "generator")):
+        ax.fill_between(x, low, low + scale * density, color=color, alpha=0.25, linewidth=0)
+        peak = density.argmax()
+        ax.text(x[peak], low + scale * density[peak] + 0.3, name, color=color, ha="center", va="bottom")
+    ax.plot(x, ratio, color=TRUTH, linestyle="--", linewidth=1)
+    ax.plot(x, logit, color=LEARNED)
+    aside = x[0] + 0.815 * (x[-1] - x[0])
+    ax.text(aside, 2, "learned: logit $D(x)$", color=LEARNED, va="center")
+    ax.text(aside, 0.5, r"true: $\log\,p_{\mathrm{data}} - \log\,p_G$", color=TRUTH, va="center")
+    ax.set(xlim=(x[0], x[-1]), ylim=(low, high))
+    return figure
+
+
+def field(
+    panels: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    real: ArrayLike,
+    extent: float,
+    title: str = "",
+    limit: float = 4.0,
+    columns: int = 3,
+) -> Figure:
+    """The discriminator's logit as a coloured plane with real and generated points on it, a panel each, one scale.
+
+    panels: name → (logit [n, n], row by row from below over the square [−extent, extent]², points [N, 2]);
+    real [M, 2]. Blue is where the logit says "data", vermilion where it says "generated"; beyond ±limit both are full.
+    """
+    if not panels:
+        raise ValueError("there is no panel to draw")
+    columns = min(columns, len(panels))
+    rows = ceil(len(panels) / columns)
+    size = (WIDTH, 0.4 + rows * (WIDTH - 0.7) / columns) if columns > 1 else (4.2, 3.8)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
+    real = torch.as_tensor(real).detach().cpu()
+    shades = LinearSegmentedColormap.from_list("who", [GENERATED, "white", REAL])
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (name, (logit, points)) in zip(axes.flat, panels.items(), strict=False):
+        logit, points = (torch.as_tensor(v).detach().cpu() for v in (logit, points))
+        square = (-extent, extent, -extent, extent)
+        look = dict(cmap=shades, alpha=0.55, vmin=-limit, vmax=limit, origin="lower", extent=square)
+        shaded = ax.imshow(logit, interpolation="bilinear", **look)
+        ax.scatter(*real.T, s=3, color=REAL, linewidths=0)
+        ax.scatter(*points.T, s=5, color=GENERATED, linewidths=0.3, edgecolors="white")
+        ax.set(xlim=(-extent, extent), ylim=(-extent, extent))
+        ax.set_title(name, fontsize=9, loc="center", pad=3)
+    bar = figure.colorbar(shaded, ax=axes, shrink=0.7, ticks=[-limit, 0, limit])
+    bar.set_label("logit: generated or data?", fontsize=9)
+    bar.outline.set_visible(False)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def pairing(x: ArrayLike, y: ArrayLike, title: str = "") -> Figure:
+    """Real samples x [n] above, generated y [n] below, joined as they came (left) and in order (right)."""
+    x, y = (torch.as_tensor(v).detach().cpu().double() for v in (x, y))
+    figure, axes = plt.subplots(1, 2, sharex=True, figsize=(WIDTH, 1.9), layout="constrained")
+    for ax, how, (above, below) in zip(
+        axes, ("as they came", "smallest to smallest"), ((x, y), (x.sort().values, y.sort().values)), strict=True
+    ):
+        for a, b in zip(above, below, strict=True):
+            ax.plot([a, b], [1, 0], color=TRUTH, linewidth=0.8, alpha=0.7)
+        ax.plot(above, torch.ones_like(above), "o", color=REAL, markersize=6, clip_on=False)
+        ax.plot(below, torch.zeros_like(below), "s", color=GENERATED, markersize=6, clip_on=False)
+        ax.set(ylim=(-0.25, 1.25), yticks=[])
+        ax.spines.left.set_visible(False)
+        ax.set_title(f"{how}: mean way {(above - below).abs().mean():.2f}", fontsize=9, loc="center")
+    axes[0].set_yticks([1, 0], ["real", "generated"])
+    axes[0].tick_params(axis="y", length=0)
+    for label, colour in zip(axes[0].get_yticklabels(), (REAL, GENERATED), strict=True):
+        label.set_color(colour)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def two_fits(x: ArrayLike, p: ArrayLike, fits: Mapping[str, ArrayLike], title: str = "") -> Figure:
+    """A density p [n] over x [n], filled, and beside it the densities [n] that were fitted to it, named."""
+    x, p = (torch.as_tensor(v).detach().cpu().double() for v in (x, p))
+    figure, ax = chart(title, "x", height=2.6)
+    ax.fill_between(x, p, color=REAL, alpha=0.25, linewidth=0)
+    top = float(p.max())
+    ax.text(float(x[p.argmax()]), 0.4 * top, "p", color=REAL, ha="center", fontsize=12)
+    for (name, density), colour, style in zip(fits.items(), (LEARNED, GENERATED), ("-", "-."), strict=True):
+        density = torch.as_tensor(density).detach().cpu().double()
+        peak, top = density.argmax(), max(top, float(density.max()))
+        ax.plot(x, density, color=colour, linestyle=style)
+        ax.text(float(x[peak]), float(density[peak]), name, color=colour, ha="center", va="bottom")
+    ax.set(xlim=(float(x[0]), float(x[-1])), ylim=(0, 1.25 * top), yticks=[])
+    ax.spines.left.set_visible(False)
+    return figure
+
+
+def apart(
+    shift: ArrayLike, values: Mapping[str, ArrayLike], slopes: Mapping[str, ArrayLike], title: str = "", top: float = 2
+) -> Figure:
+    """What each divergence says of two hills drawn apart (above), and its slope in the shift (below), up to `top`."""
+    figure, axes = plt.subplots(2, 1, sharex=True, figsize=(WIDTH, 4.2), layout="constrained")
+    for ax, curves, what in zip(axes, (values, slopes), ("value", "slope"), strict=True):
+        heights = {name: torch.as_tensor(y).double() for name, y in curves.items()}
+        lines(ax, {name: (shift, y.where(y <= top, torch.nan)) for name, y in heights.items()}, {}, 1)
+        ax.set(ylim=(-0.05 * top, 1.05 * top), xlim=(0, float(torch.as_tensor(shift).max())), ylabel=what)
+    axes[1].set(xlabel="shift between the hills")
+    axes[0].set_title(title, loc="left")
+    return figure
