@@ -244,7 +244,7 @@ def test_functions_without_code_of_their_own_are_judged() -> None:
 
 def test_neither_import_nor_judging_draws_from_the_global_generators() -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    for room in ("common", "training", "faults", "maths"):
+    for room in ("common", "training", "faults", "maths", "what_a_loss_says", "failures"):
         spec = find_spec(f"genimg_utils.check.gan.{room}")
         spec.loader.exec_module(module_from_spec(spec))
     for exercise in EXERCISES:

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from math import ceil, log
+from textwrap import fill
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -104,17 +107,17 @@ def field(
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
     real = torch.as_tensor(real).detach().cpu()
-    shades = LinearSegmentedColormap.from_list("who", [GENERATED, "white", REAL])
+    shades = LinearSegmentedColormap.from_list("who", ["#EDBB92", "white", "#92C1DE"])  # pale, under the points
+    levels = np.linspace(-limit, limit, 17)
     for ax in axes.flat:
         ax.axis("off")
     for ax, (name, (logit, points)) in zip(axes.flat, panels.items(), strict=False):
         logit, points = (torch.as_tensor(v).detach().cpu() for v in (logit, points))
-        square = (-extent, extent, -extent, extent)
-        look = dict(cmap=shades, alpha=0.55, vmin=-limit, vmax=limit, origin="lower", extent=square)
-        shaded = ax.imshow(logit, interpolation="bilinear", **look)
+        axis = np.linspace(-extent, extent, len(logit))
+        shaded = ax.contourf(axis, axis, logit, levels, cmap=shades, extend="both")
         ax.scatter(*real.T, s=3, color=REAL, linewidths=0)
         ax.scatter(*points.T, s=5, color=GENERATED, linewidths=0.3, edgecolors="white")
-        ax.set(xlim=(-extent, extent), ylim=(-extent, extent))
+        ax.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
         ax.set_title(name, fontsize=9, loc="center", pad=3)
     bar = figure.colorbar(shaded, ax=axes, shrink=0.7, ticks=[-limit, 0, limit])
     bar.set_label("logit: generated or data?", fontsize=9)
@@ -175,3 +178,49 @@ def apart(
     axes[1].set(xlabel="shift between the hills")
     axes[0].set_title(title, loc="left")
     return figure
+
+
+def clouds(points: Mapping[str, Images], hills: Images, title: str = "", columns: int = 3) -> Figure:
+    """Generated points [n, 2] in a panel each, beside the centres [K, 2] of the data's hills; one scale for all."""
+    figure, axes = panels(len(points), columns, title)
+    reach = 1.35 * torch.as_tensor(hills).abs().max().item()
+    for ax, (label, x) in zip(axes, points.items(), strict=True):
+        ax.plot(*torch.as_tensor(hills).T, "o", color=REAL, markersize=11, fillstyle="none")
+        ax.plot(*torch.as_tensor(x)[:500].T, ".", color=GENERATED, markersize=2.5, alpha=0.6)
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
+        ax.set_xlabel(label)
+    return figure
+
+
+def orbits(
+    paths: Mapping[str, Images], fields: Mapping[str, tuple[Images, Images]], title: str = "", columns: int = 3
+) -> Figure:
+    """Paths [n, 2] of (θ, ψ) in a panel each, from a dot at their start, over a field of arrows; a cross at rest.
+
+    fields: places and arrows, [m, 2] each, under the same labels.
+    """
+    figure, axes = panels(len(paths), min(columns, len(paths)), title)
+    for ax, (label, path) in zip(axes, paths.items(), strict=True):
+        places, arrows = (torch.as_tensor(f) for f in fields[label])
+        arrows = arrows / arrows.norm(dim=1, keepdim=True).clamp(min=1e-9)
+        ax.quiver(*places.T, *arrows.T, color="#BBBBBB", pivot="mid", width=0.006)
+        path = torch.as_tensor(path)
+        ax.plot(*path.T, color=GENERATED, linewidth=1)
+        ax.plot(*path[0], "o", color=GENERATED)
+        ax.plot(0, 0, "+", color=TRUTH, markersize=10)
+        ax.set(xlim=(-1.9, 1.9), ylim=(-1.9, 1.9), xticks=[], yticks=[], aspect="equal", xlabel=label)
+    axes[0].set_ylabel("ψ, up; θ, right")
+    return figure
+
+
+def panels(count: int, columns: int, title: str) -> tuple[Figure, list[Axes]]:
+    """`count` square panels on one page, as many in a row as `columns`, under a title."""
+    rows = -(-count // columns)
+    side = WIDTH / max(columns, 2)
+    figure, axes = plt.subplots(
+        rows, columns, squeeze=False, figsize=(side * columns, side * rows + 0.35), layout="constrained"
+    )
+    figure.suptitle(fill(title, 38 * max(columns, 2)), x=0.01, ha="left", fontsize=plt.rcParams["axes.titlesize"])
+    for ax in axes.flat[count:]:
+        ax.axis("off")
+    return figure, list(axes.flat[:count])

@@ -1,0 +1,257 @@
+"""Objectives on one network, and a thousand modes: `python benchmarks/gan_failures.py`.
+
+Writes results/gan_failures.json, from which chapter 04 takes its tables. Every objective gets the same networks, the
+same optimiser and the same steps; none is tuned. Where seeds are trained at once, one process uses one thread.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from genimg_utils import data, metrics, points
+from genimg_utils.layers import spectral_norm
+from genimg_utils.losses import (
+    Objective,
+    clip_weights,
+    gradient_penalty,
+    hinge,
+    lazy,
+    least_squares,
+    non_saturating,
+    r1,
+    r2,
+    relativistic,
+    saturating,
+    wasserstein,
+)
+from genimg_utils.networks import Discriminator, Generator, Seeds
+from genimg_utils.steps import gan_step
+from genimg_utils.training import EMA, anneal
+
+RESULTS = Path(__file__).resolve().parent / "results" / "gan_failures.json"
+STACKED_SAMPLES = 26_000
+
+
+class Contestant(NamedTuple):
+    """An objective with what holds its discriminator in bounds."""
+
+    objective: Objective
+    penalty: Callable[..., Tensor] | None = None
+    spectral: bool = False
+    clip: float = 0.0
+    beta1: float = 0.0
+
+
+def r1_and_r2(D: Callable[..., Tensor], real: Tensor, fake: Tensor, gamma: float = 1.0) -> Tensor:
+    return r1(D, real, fake, gamma) + r2(D, real, fake, gamma)
+
+
+def contestants(gamma: float) -> dict[str, Contestant]:
+    """All rows of the table; γ belongs to the data's scale: narrow hills need a weaker penalty than pictures."""
+    return {
+        "non-saturating, momentum 0.9": Contestant(non_saturating, beta1=0.9),
+        "non-saturating": Contestant(non_saturating),
+        "saturating": Contestant(saturating),
+        "least squares": Contestant(least_squares),
+        "Wasserstein, clipping": Contestant(wasserstein, clip=0.1),
+        "Wasserstein, gradient penalty": Contestant(wasserstein, gradient_penalty),
+        "hinge, spectral norm": Contestant(hinge, spectral=True),
+        "non-saturating, R1": Contestant(non_saturating, partial(r1, gamma=gamma)),
+        "relativistic, R1 + R2": Contestant(relativistic, partial(r1_and_r2, gamma=gamma)),
+    }
+
+
+def optimisers(who: Contestant, *networks: nn.Module, lr: float) -> list[torch.optim.Optimizer]:
+    b2 = 0.999 if who.beta1 else 0.99
+    return [torch.optim.Adam(n.parameters(), lr=lr, betas=(who.beta1, b2), fused=True) for n in networks]
+
+
+# ---- points in the plane
+
+
+def mlp(inputs: int, outputs: int, width: int = 64) -> nn.Sequential:
+    """Chapter 04's network: three hidden layers."""
+    sizes = [inputs, width, width, width]
+    layers = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(width, outputs))
+
+
+MIXTURES = {"ring": points.ring, "lattice": points.lattice}
+STD, LR = 0.05, 3e-3
+
+
+def in_the_plane(task: tuple[str, int]) -> dict[str, Any]:
+    """One objective on one mixture, all seeds at once: coverage of 2,500 samples a seed, and milliseconds a step."""
+    torch.set_num_threads(1)
+    part, row_number = task
+    who, where, about = rows_in_the_plane(part)[row_number]
+    S, steps = 5, 2_000
+    mixture = MIXTURES[where](std=STD)
+    pairs = []
+    for seed in range(S):
+        torch.manual_seed(seed)
+        judge = nn.Sequential(mlp(2, 1), nn.Flatten(0))
+        pairs.append((mlp(2, 2), spectral_norm(judge) if who.spectral else judge))
+    G, D = (Seeds(networks) for networks in zip(*pairs, strict=True))
+    both = optimisers(who, G, D, lr=LR)
+    start = time.process_time()
+    for step in range(steps):
+        anneal(both, step, steps, warm_up=1)
+        real, z = mixture.sample((128 * S,)), torch.randn(128 * S, 2)
+        gan_step(real, z, G, D, *both, objective=who.objective, penalty=who.penalty)
+        if who.clip:
+            clip_weights(D, who.clip)
+    ms = 1000 * (time.process_time() - start) / steps
+    with torch.no_grad():
+        x = G(torch.randn(2500 * S, 2)).unflatten(0, (-1, S)).transpose(0, 1)  # [S, 2500, 2]
+    seen = [metrics.mode_coverage(one, points.centres(mixture), STD) for one in x]
+    row = about | {"data": where, "seeds": S, "steps": steps, "modes": [s.modes for s in seen]}
+    row |= {"KL": [round(s.kl, 3) for s in seen], "good": [round(s.good, 3) for s in seen]}
+    return row | {"ms a step": round(ms, 1)}
+
+
+def rows_in_the_plane(part: str) -> list[tuple[Contestant, str, dict[str, Any]]]:
+    """The rows of "repairs" or "plane": who plays on which mixture, and what the table calls it."""
+    if part == "plane":
+        return [(who, where, {"what": name}) for where in MIXTURES for name, who in contestants(0.1).items()]
+    penalties = {"none": None, "R1 + R2": partial(r1_and_r2, gamma=0.1)}
+    objectives = {"non-saturating": non_saturating, "relativistic": relativistic}
+    return [
+        (Contestant(objectives[o], penalties[p], beta1=beta1), "ring", {"beta1": beta1, "objective": o, "penalty": p})
+        for beta1 in (0.9, 0.0)
+        for o in objectives
+        for p in penalties
+    ]
+
+
+# ---- digits
+
+
+def networks_of(who: Contestant, channels: int) -> tuple[nn.Module, nn.Module]:
+    D = Discriminator(channels=channels)
+    return Generator(channels=channels), spectral_norm(D) if who.spectral else D
+
+
+def train(who: Contestant, images: Tensor, steps: int, seed: int, batch: int = 32) -> tuple[nn.Module, float]:
+    """Chapter 03's networks and schedule with another objective; the averaged generator and milliseconds a step."""
+    torch.manual_seed(seed)
+    batches = data.Batches(images, batch, torch.device("cpu"), seed)
+    G, D = networks_of(who, images.shape[1])
+    both = optimisers(who, G, D, lr=LR)
+    ema = EMA(G, decay=0.998)
+    start = time.process_time()
+    for step in range(steps):
+        anneal(both, step, steps)
+        x = next(batches)
+        assert isinstance(x, Tensor)
+        penalty = who.penalty if who.penalty in (None, gradient_penalty) else lazy(who.penalty, step)
+        gan_step(x, torch.randn(len(x), 64), G, D, *both, objective=who.objective, penalty=penalty)
+        if who.clip:
+            clip_weights(D, who.clip)
+        ema.update()
+    return ema.network, 1000 * (time.process_time() - start) / steps
+
+
+@torch.no_grad()
+def draw(G: nn.Module, count: int) -> Tensor:
+    z = torch.randn(count, 64, generator=torch.Generator().manual_seed(1))
+    return torch.cat([G(c) for c in z.split(500)])
+
+
+def on_digits(task: tuple[str, int, int]) -> dict[str, Any]:
+    """One objective on mnist-5k, unconditional: FD-64 of 10,000 samples, and the share of sure ones."""
+    torch.set_num_threads(1)
+    name, seed, steps = task
+    judge = metrics.ruler("mnist-5k")
+    G, ms = train(contestants(gamma=1.0)[name], data.load("mnist-5k").images, steps, seed)
+    images = draw(G, 10_000)
+    sure = metrics.confident_share(judge.logits(images))
+    measured = {"FD-64": round(judge.distance(images), 2), "sure": round(sure, 3), "ms a step": round(ms, 1)}
+    return {"what": name, "seed": seed, "steps": steps} | measured
+
+
+def stacked(images: Tensor, count: int, seed: int) -> Tensor:
+    """Pictures [count, 3, 28, 28] of three random digits, one a colour: a thousand modes."""
+    g = torch.Generator().manual_seed(seed)
+    return torch.cat([images[torch.randint(len(images), (count,), generator=g)] for _ in range(3)], dim=1)
+
+
+def modes_of(images: Tensor) -> Tensor:
+    """The mode 0 … 999 of stacked pictures [N, 3, 28, 28], as the classifier reads their three digits."""
+    judge = metrics.ruler("mnist-5k")
+    digits = [judge.logits(images[:, c : c + 1]).argmax(dim=1) for c in range(3)]
+    return 100 * digits[0] + 10 * digits[1] + digits[2]
+
+
+def on_stacked(task: tuple[str, int, int]) -> dict[str, Any]:
+    """One objective on stacked digits: modes of 26,000 samples with at least one sample, and their KL."""
+    torch.set_num_threads(1)
+    name, seed, steps = task
+    images = stacked(data.load("mnist-5k").images, 50_000, seed)
+    G, ms = train(contestants(gamma=1.0)[name], images, steps, seed, batch=64)
+    counts = torch.bincount(modes_of(draw(G, STACKED_SAMPLES)), minlength=1000)
+    measured = {"modes": int((counts > 0).sum()), "KL": round(metrics.kl_from_even(counts), 3)}
+    return {"what": name, "seed": seed, "steps": steps} | measured | {"ms a step": round(ms, 1)}
+
+
+def floor_of_stacked() -> dict[str, float]:
+    """What real stacked digits reach under the same count."""
+    counts = torch.bincount(modes_of(stacked(data.load("mnist-5k").images, STACKED_SAMPLES, 1)), minlength=1000)
+    return {"modes": int((counts > 0).sum()), "KL": round(metrics.kl_from_even(counts), 3)}
+
+
+# ---- all of it
+
+
+PARTS = ("repairs", "plane", "digits", "stacked")
+
+
+def tasks_of(part: str, seeds: int, steps: int) -> tuple[Callable[[Any], dict[str, Any]], list[Any]]:
+    """What one part of the results measures, and of whom."""
+    names = list(contestants(1.0))
+    three = ("non-saturating", "non-saturating, R1", "relativistic, R1 + R2")
+    if part in ("repairs", "plane"):
+        return in_the_plane, [(part, row) for row in range(len(rows_in_the_plane(part)))]
+    if part == "digits":
+        return on_digits, [(name, seed, steps) for seed in range(seeds) for name in names]
+    return on_stacked, [(name, seed, 2 * steps) for seed in range(seeds) for name in three]
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="measure one part, keep the others")
+    parser.add_argument("--seeds", type=int, default=2, help="seeds of the digits and of the stacked digits")
+    parser.add_argument("--steps", type=int, default=2_500, help="steps of the digits; stacked ones take twice that")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    chosen = parser.parse_args(arguments)
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results |= {
+        "command": "python benchmarks/gan_failures.py",
+        "machine": f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}",
+    }
+    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
+        for part in PARTS if chosen.only is None else [chosen.only]:
+            measure, tasks = tasks_of(part, chosen.seeds, chosen.steps)
+            results[part] = []
+            for row in pool.map(measure, tasks):
+                print(row, flush=True)
+                results[part].append(row)
+            if part == "stacked":
+                results["stacked floor"] = floor_of_stacked()
+            RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
