@@ -213,7 +213,7 @@ def usual_steps(count: int) -> float:
     """Seconds a step: this chapter's networks and losses in the usual loop, batch 32, R1 in every eighth step."""
     G, D = Generator(), Discriminator()
     opt_G, opt_D = (
-        torch.optim.Adam(n.parameters(), lr=2e-3, betas=(0.0, 0.99), fused=False, foreach=False) for n in (G, D)
+        torch.optim.Adam(n.parameters(), lr=4e-3, betas=(0.0, 0.99), fused=False, foreach=False) for n in (G, D)
     )
     loader = DataLoader(Pictures(data.load(DATASET).images), batch_size=32, shuffle=True, num_workers=2)
     bce, pictures, times = nn.functional.binary_cross_entropy_with_logits, iter(loader), []
@@ -254,7 +254,7 @@ def our_steps(count: int) -> float:
     device = runtime.device()
     batches = data.Batches(data.load(DATASET).images, 32, device, 0)
     G, D = (runtime.place(n, device) for n in (Generator(), Discriminator()))
-    opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=2e-3, betas=(0.0, 0.99), fused=True) for n in (G, D))
+    opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=4e-3, betas=(0.0, 0.99), fused=True) for n in (G, D))
     ema, times = EMA(G, decay=0.998), []
     for step in range(count):
         start = time.monotonic()

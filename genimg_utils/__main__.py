@@ -42,7 +42,7 @@ def train_gan(
     batches = data.Batches(real.images, 32, device, seed, labels=real.labels if classes else None)
     G = runtime.place(Generator(size, channels, classes=classes), device)
     D = runtime.place(Discriminator(size, channels, classes=classes), device)
-    opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=2e-3, betas=(0.0, 0.99), fused=True) for n in (G, D))
+    opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=4e-3, betas=(0.0, 0.99), fused=True) for n in (G, D))
     ema = EMA(G, decay=0.998)
     config = {"dataset": dataset, "seed": seed, "steps": steps}
     this = Run(model, {"G": G, "D": D}, {"G": opt_G, "D": opt_D}, ema=ema, config=config, fresh=fresh)

@@ -92,7 +92,8 @@ def mode_coverage(samples: Tensor, centres: Tensor, std: float, within: float = 
     good = distance <= within * std
     K = len(centres)
     reached = len(mode[good].unique())
-    return Coverage(reached, kl_from_even(torch.bincount(mode, minlength=K)), good.double().mean().item())
+    kl = kl_from_even(torch.bincount(mode, minlength=K))
+    return Coverage(reached, kl, good.double().mean().item())
 
 
 def kl_from_even(counts: Tensor) -> float:

@@ -44,7 +44,7 @@ def test_no_run_memorises(model):
 def test_the_chapter_trains_with_the_recipe_that_was_measured():
     recipe = inspect.getsource(door.train_gan)
     for line in (
-        "lr=2e-3, betas=(0.0, 0.99), fused=True",
+        "lr=4e-3, betas=(0.0, 0.99), fused=True",
         "decay=0.998",
         "anneal([opt_G, opt_D]",
         "lazy(r1",

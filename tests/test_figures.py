@@ -363,3 +363,72 @@ def test_image_tensor_writes_the_numbers_of_its_window():
     assert part.get_title("left") == f"x[0, {top}:{top + 6}, {left}:{left + 6}]"
     assert [t.get_text() for t in part.get_yticklabels()] == [str(top + i) for i in range(6)]
     assert max(numbers) == 1
+
+
+def test_density_ratio_draws_the_learned_over_the_true_one_and_both_densities():
+    x = torch.linspace(-3, 3, 50)[:, None].requires_grad_()
+    ax = figures.gan.density_ratio(x, -(x**2), -2 * x**2, (-(x**2)).exp(), (-(x**2)).exp() / 2).axes[0]
+    true, learned = ax.lines
+    assert is_dashed(true)
+    assert not is_dashed(learned)
+    assert to_hex(learned.get_color()).upper() == plotting.LEARNED
+    np.testing.assert_allclose(true.get_ydata(), -(x.detach().numpy().ravel() ** 2), atol=1e-6)
+    assert {t.get_text() for t in ax.texts} >= {"data", "generator", "learned: logit $D(x)$"}
+    assert len(ax.collections) == 2
+
+
+def test_field_has_a_panel_each_on_one_scale_with_rows_from_below():
+    logit = torch.linspace(-1, 1, 20)[:, None].expand(20, 20)  # grows upwards
+    real = {"a": torch.zeros(3, 2), "b": torch.ones(4, 2)}
+    figure = figures.gan.field({name: (logit, torch.ones(5, 2)) for name in real}, real, 2.0, "Two", limit=1.0)
+    panels = [ax for ax in figure.axes if ax.get_title() in real]
+    assert [len(ax.collections[-2].get_offsets()) for ax in panels] == [3, 4]
+    assert [len(ax.collections[-1].get_offsets()) for ax in panels] == [5, 5]
+    assert panels[0].collections[0].get_clim() == panels[1].collections[0].get_clim()
+    figure.draw_without_rendering()
+    figure.canvas.draw()
+    box = panels[0].get_window_extent()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[::-1]  # rows from below
+    column = int(box.x0 + 0.25 * box.width)
+    low, high = (pixels[int(box.y0 + share * box.height), column, :3].astype(int) for share in (0.05, 0.95))
+    assert low[0] > low[2]  # generated below, vermilion
+    assert high[2] > high[0]  # data above, blue
+
+
+def test_field_without_panels_is_refused():
+    with pytest.raises(ValueError, match="no panel"):
+        figures.gan.field({}, torch.zeros(1, 2), 1.0)
+
+
+def test_fits_share_one_scale():
+    x = torch.linspace(-1, 1, 9)
+    axes = figures.gan.fits(x, x.abs(), {"a": x**2, "b": 3 * x**2}, "Two").axes
+    assert [ax.get_title() for ax in axes] == ["a", "b"]
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    assert [ax.lines[0].get_ydata().max() for ax in axes] == [1, 3]
+
+
+def test_clouds_show_every_panel_on_one_scale_with_the_hills():
+    hills = torch.tensor([[2.0, 0.0], [-2.0, 0.0]])
+    figure = figures.gan.clouds({"a": torch.randn(900, 2), "b": torch.zeros(10, 2)}, hills, "two clouds")
+    panels = [ax for ax in figure.axes if ax.lines]
+    assert [ax.get_xlabel() for ax in panels] == ["a", "b"]
+    assert {ax.get_xlim() for ax in panels} == {(-2.7, 2.7)}
+    for ax, count in zip(panels, (500, 10), strict=True):
+        rings, points = ax.lines
+        assert np.array_equal(rings.get_xydata(), hills)
+        assert len(points.get_xydata()) == count
+        assert (to_hex(rings.get_color()), to_hex(points.get_color())) == ("#0072b2", "#d55e00")
+
+
+def test_orbits_start_at_their_dot_over_arrows_of_one_length():
+    path = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 0.2]])
+    places, arrows = torch.cartesian_prod(torch.linspace(-1, 1, 3), torch.linspace(-1, 1, 3)), torch.ones(9, 2)
+    figure = figures.gan.orbits({"R1": path}, {"R1": (places, 7 * arrows)}, "one orbit")
+    (ax,) = figure.axes
+    line, dot, rest = ax.lines
+    assert np.array_equal(line.get_xydata(), path)
+    assert np.array_equal(dot.get_xydata(), path[:1])
+    assert np.array_equal(rest.get_xydata(), [[0, 0]])
+    (quiver,) = ax.collections
+    assert np.allclose(np.hypot(quiver.U, quiver.V), 1)

@@ -88,7 +88,7 @@ def density_ratio(
 
 def field(
     panels: Mapping[str, tuple[ArrayLike, ArrayLike]],
-    real: ArrayLike,
+    real: ArrayLike | Mapping[str, ArrayLike],
     extent: float,
     title: str = "",
     limit: float = 4.0,
@@ -97,7 +97,8 @@ def field(
     """The discriminator's logit as a coloured plane with real and generated points on it, a panel each, one scale.
 
     panels: name → (logit [n, n], row by row from below over the square [−extent, extent]², points [N, 2]);
-    real [M, 2]. Blue is where the logit says "data", vermilion where it says "generated"; beyond ±limit both are full.
+    real [M, 2], one for all or by panel. Blue is where the logit says "data", vermilion where it says
+    "generated"; beyond ±limit both are full.
     """
     if not panels:
         raise ValueError("there is no panel to draw")
@@ -106,16 +107,16 @@ def field(
     size = (WIDTH, 0.4 + rows * (WIDTH - 0.7) / columns) if columns > 1 else (4.2, 3.8)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
-    real = torch.as_tensor(real).detach().cpu()
     shades = LinearSegmentedColormap.from_list("who", ["#EDBB92", "white", "#92C1DE"])  # pale, under the points
     levels = np.linspace(-limit, limit, 17)
     for ax in axes.flat:
         ax.axis("off")
     for ax, (name, (logit, points)) in zip(axes.flat, panels.items(), strict=False):
-        logit, points = (torch.as_tensor(v).detach().cpu() for v in (logit, points))
+        data = real[name] if isinstance(real, Mapping) else real
+        logit, points, data = (torch.as_tensor(v).detach().cpu() for v in (logit, points, data))
         axis = np.linspace(-extent, extent, len(logit))
         shaded = ax.contourf(axis, axis, logit, levels, cmap=shades, extend="both")
-        ax.scatter(*real.T, s=3, color=REAL, linewidths=0)
+        ax.scatter(*data.T, s=3, color=REAL, linewidths=0)
         ax.scatter(*points.T, s=5, color=GENERATED, linewidths=0.3, edgecolors="white")
         ax.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
         ax.set_title(name, fontsize=9, loc="center", pad=3)
@@ -224,3 +225,18 @@ def panels(count: int, columns: int, title: str) -> tuple[Figure, list[Axes]]:
     for ax in axes.flat[count:]:
         ax.axis("off")
     return figure, list(axes.flat[:count])
+
+
+def fits(x: ArrayLike, p_data: ArrayLike, fitted: Mapping[str, ArrayLike], title: str = "") -> Figure:
+    """Fitted densities [n] over x [n], a panel each, on the density of the data."""
+    x, p_data = (torch.as_tensor(v).detach().cpu() for v in (x, p_data))
+    size = (WIDTH, 1.9)
+    figure, axes = plt.subplots(1, len(fitted), sharey=True, figsize=size, squeeze=False, layout="constrained")
+    for ax, (name, density) in zip(axes.flat, fitted.items(), strict=True):
+        ax.fill_between(x, p_data, color=REAL, alpha=0.3, linewidth=0)
+        ax.plot(x, torch.as_tensor(density).detach().cpu(), color=GENERATED)
+        ax.set_title(name, loc="center")
+        ax.set(xlabel="$x$", yticks=[], ylim=(0, None))
+        ax.spines.left.set_visible(False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure

@@ -116,7 +116,8 @@ def gradient_penalty(D: Callable[..., Tensor], real: Tensor, fake: Tensor, weigh
     real, fake [B, …] of one shape. Returns a scalar; a critic that is flat everywhere costs λ.
     """
     require_pairs(real, fake)
-    epsilon = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)  # [B, 1, …]
+    shape = (len(real), *[1] * (real.ndim - 1))  # [B, 1, …]
+    epsilon = torch.rand(shape, device=real.device, dtype=real.dtype)
     between = epsilon * real.detach() + (1 - epsilon) * fake.detach()
     slope = squared_gradient(D, between).clamp(min=1e-12).sqrt()  # the root has no derivative at 0
     return weight * (slope - 1).square().mean()
