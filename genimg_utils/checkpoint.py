@@ -1,5 +1,6 @@
 """What a run keeps: on disk its last checkpoint and a lock, in this kernel the states it began with."""
 
+import errno
 import hashlib
 import json
 import pickle
@@ -117,8 +118,10 @@ class Store:
         try:
             write(self.path, data)
         except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "free space there" if full else "it must be a folder that can be written. See to that"
             raise RunError(
-                f"No checkpoint could be written to {self.path.parent} ({error.strerror}): free space there, "
+                f"No checkpoint could be written to {self.path.parent} ({error.strerror}): {remedy}, "
                 "then run the cell again. Nothing is lost as long as this kernel lives."
             ) from error
         self.unwritten = None
@@ -200,6 +203,7 @@ def read(path: Path) -> dict[str, Any]:
 def write(path: Path, data: bytes) -> None:
     """Put `data` at `path` whole or not at all, whenever the process or the machine stops."""
     temporary = path.with_suffix(".tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)  # it may be gone since the last time
     try:
         with open(temporary, "wb") as file:
             file.write(data)

@@ -371,7 +371,10 @@ class Batches:
         """
         size, n, of, count = state["size"], self.size, state["of"], len(self.images)
         if (size, of) != (n, count):
-            raise ValueError(f"The state belongs to batches of {size} in {of} pictures, not {n} in {count}.")
+            raise ValueError(
+                f"The state belongs to batches of {size} in {of} pictures, not {n} in {count}: Run(…, fresh=True) "
+                "starts again. With the batch size in the run's config, another size is another run."
+            )
         self.generator.set_state(state["epoch"].cpu())
         self._shuffle()
         self.position = state["position"]

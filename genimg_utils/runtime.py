@@ -27,8 +27,12 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 
 def folder(kind: str) -> Path:
     """The folder for `kind` ("data" or "runs"): `$GENIMG_DATA` or `$GENIMG_RUNS`, else one in the user's cache."""
-    path = Path(os.environ.get(f"GENIMG_{kind.upper()}") or platformdirs.user_cache_path("genimg") / kind)
-    path.mkdir(parents=True, exist_ok=True)
+    name = f"GENIMG_{kind.upper()}"
+    path = Path(os.environ.get(name) or platformdirs.user_cache_path("genimg") / kind)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(f"{name} is {path}, and a file is in that place: set it to a folder, or unset it.") from None
     return path
 
 
@@ -156,7 +160,11 @@ def hardware() -> Iterator[Line]:
     else:
         yield Line("–", "no CUDA GPU: every chapter has a cpu tier")
     where, dtype = device(), str(precision(device())).removeprefix("torch.")
-    yield Line("OK", f"tier {tier().name}, device {where.type}, networks run in {dtype}")
+    here = f"tier {tier().name}, device {where.type}, networks run in {dtype}"
+    if tier().name == "gpu" and where.type == "cpu":
+        yield Line("FAIL", f"{here}: its budgets are for a GPU and take hours without: unset GENIMG_TIER.")
+    else:
+        yield Line("OK", here)
     yield Line("OK", f"torch uses {threads()} of {os.cpu_count()} cores; GENIMG_THREADS changes that")
     free = psutil.virtual_memory().available / 2**30
     yield (
@@ -173,7 +181,7 @@ def jupyter() -> Iterator[Line]:
             "no Jupyter in this Python: fine for scripts; for the notebooks run `make learn`",
         )
         return
-    yield Line("OK", "running in a Jupyter kernel" if in_kernel() else "Jupyter is installed")
+    yield Line("OK", "running in a Jupyter kernel" if hasattr(shell(), "kernel") else "Jupyter is installed")
     widgets = version("ipywidgets")
     if widgets is None:
         yield Line("FAIL", "no ipywidgets, so no sliders: `pip install ipywidgets`, then restart the kernel.")
@@ -185,7 +193,11 @@ def jupyter() -> Iterator[Line]:
 
 def storage() -> Iterator[Line]:
     for kind in ("data", "runs"):
-        path = folder(kind)
+        try:
+            path = folder(kind)
+        except ValueError as error:
+            yield Line("FAIL", str(error))
+            continue
         shown = str(path).replace(str(Path.home()), "~", 1)
         free = shutil.disk_usage(path).free / 2**30
         if not os.access(path, os.W_OK) and kind == "runs":
@@ -216,10 +228,10 @@ def at_hand(datasets: Mapping[str, bool]) -> Iterator[Line]:
         yield Line("–", "no network: the cpu tier's data are embedded, nothing needs to be downloaded")
 
 
-def in_kernel() -> bool:
-    """Whether this code runs in a Jupyter kernel, which can draw widgets."""
+def shell() -> Any:
+    """IPython's shell, or None outside it; in a Jupyter kernel, which can draw widgets, it has a `kernel`."""
     ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+    return ipython.get_ipython() if ipython else None
 
 
 def found(module: str) -> bool:

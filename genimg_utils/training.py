@@ -3,7 +3,6 @@
 import math
 import re
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -150,6 +149,8 @@ class Run:
             self._store.finished = True
             if self._draw is not None and self._drawn < self.step - 1:
                 self._show()
+            losses = [f"{k} {v}" for k, v in self._last().items() if k.startswith("loss")]
+            print(", ".join([f"{self.name}: {self.step:,} steps", *losses]))  # stays where no kernel runs
 
     def log(self, **values: Tensor | float) -> None:
         """Note this step's losses, 0-d tensors; they stay on the device and cross over once in 100 steps."""
@@ -225,7 +226,8 @@ class Run:
             self._store.forget()
             self._load(self._parts)
         if self.step >= total:
-            print(f"{self.name} is finished and loaded: {self.step} steps. Run(…, fresh=True) starts again.")
+            since = "What was changed in the code since then is not in it"
+            print(f"{self.name} is finished and loaded: {self.step} steps. {since}: Run(…, fresh=True) starts again.")
         elif self.step:
             print(f"{self.name} goes on from step {self.step} of {total}. Run(…, fresh=True) starts again.")
         self._started = self._last_flush = self._next_preview = perf_counter()
@@ -250,13 +252,16 @@ class Run:
         save = now >= self._next_save or self._interrupted or self.step == total
         if save or len(self._rows) >= FLUSH_STEPS or now >= self._last_flush + FLUSH_EVERY:
             self._flush()
-            last = {k: f"{v[-1]:.3g}" for k, v in self._history.items() if k != "step"}
-            bar.set_postfix(last, refresh=False)
+            bar.set_postfix(self._last(), refresh=False)
         if save:
             self._save()
         if self._interrupted:
             print(f"Saved at step {self.step} of {total}: run the cell again to go on.")
             raise KeyboardInterrupt
+
+    def _last(self) -> dict[str, str]:
+        """What was logged last, as a reader likes to see it."""
+        return {k: f"{v[-1]:.3g}" for k, v in self._history.items() if k != "step" and v}
 
     def _flush(self) -> None:
         """Bring the losses over in one transfer. RunError if one is not finite."""
@@ -290,7 +295,7 @@ class Run:
 
     def _show(self) -> None:
         """Draw the preview once, and set the time of the next by what it cost."""
-        start, shell = perf_counter(), notebook()
+        start, shell = perf_counter(), runtime.shell()
         self._next_preview, self._drawn = math.inf, self.step
         if self._draw is None or (shell is None and runtime.tier().name != "smoke"):
             return
@@ -331,7 +336,7 @@ class Run:
 
     def _explain_in_notebook(self) -> None:
         """Let Jupyter explain a full memory: errors in the loop's body do not pass through steps()."""
-        shell = notebook()
+        shell = runtime.shell()
         if shell is None:
             return
 
@@ -352,12 +357,6 @@ class Run:
     def _last_good(self) -> str:
         kept = f"the last good checkpoint, of step {self._saved_step}, is {self.path}"
         return f"The run stops; {kept if self._saved_step else 'it had no checkpoint yet'}."
-
-
-def notebook() -> Any:
-    """IPython's shell, or None outside it."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython else None
 
 
 def show_png(picture: bytes, display: Any) -> Any:

@@ -806,7 +806,7 @@ def test_a_state_does_not_change_afterwards():
 def test_a_state_of_other_batches_is_refused():
     state = Batches(numbered(12), 4, "cpu", seed=0).state_dict()
     for other in (Batches(numbered(12), 3, "cpu", seed=0), Batches(numbered(13), 4, "cpu", seed=0)):
-        with pytest.raises(ValueError, match="batches of 4 in 12 pictures"):
+        with pytest.raises(ValueError, match=r"batches of 4 in 12 pictures.*fresh=True.*config"):
             other.load_state_dict(state)
 
 

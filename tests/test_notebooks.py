@@ -341,6 +341,8 @@ def test_stamping_runs_cleans_and_stamps(tmp_path: Path, monkeypatch: pytest.Mon
              "display(Image('ramp.png'))", alt="a ramp"),
         code("import ipywidgets\nipywidgets.IntSlider()"),
         code("class Own(ipywidgets.IntSlider):\n    __repr__ = lambda self: '(needs a kernel)'\nOwn()"),
+        code("from tqdm.auto import tqdm\nfor _ in tqdm(range(3), desc='toy'):\n    pass\nprint('toy: 3 steps')"),
+        code("for _ in tqdm(range(3)):\n    pass"),
     )  # fmt: skip
     path = tmp_path / "07_x.ipynb"
     (tmp_path / "ramp.png").write_bytes(base64.b64decode(png()))
@@ -353,6 +355,8 @@ def test_stamping_runs_cleans_and_stamps(tmp_path: Path, monkeypatch: pytest.Mon
     assert "".join(done["cells"][0]["outputs"][0]["text"]) == "$GENIMG_RUNS cpu\n"
     assert done["cells"][2]["outputs"] == []
     assert done["cells"][3]["outputs"][0]["data"] == {"text/plain": ["(needs a kernel)"]}
+    assert [out["text"] for out in done["cells"][4]["outputs"]] == [["toy: 3 steps\n"]]  # a bar's empty beginning
+    assert done["cells"][5]["outputs"] == []
     run = done["metadata"]["genimg"]["runs"]["cpu"]
     assert (run["dataset"], run["device"]) == ("mnist-5k", "cpu")
     done["cells"][2]["source"] += "  # changed"

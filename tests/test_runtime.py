@@ -160,6 +160,25 @@ def test_the_report_of_a_gpu_names_its_capability(monkeypatch):
     assert "float16" in status(lines, "tier gpu").text
 
 
+@pytest.mark.parametrize(("tier", "status"), [("gpu", "FAIL"), ("cpu", "OK"), (None, "OK")])
+def test_the_gpu_tier_without_a_gpu_fails_with_the_remedy(monkeypatch, tier, status):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    if tier:
+        monkeypatch.setenv("GENIMG_TIER", tier)
+    line = next(line for line in runtime.hardware() if "device cpu" in line.text)
+    assert line.status == status
+    assert ("unset GENIMG_TIER" in line.text) == (status == "FAIL")
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_folder_that_is_a_file_gets_a_sentence(monkeypatch, tmp_path, below):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GENIMG_RUNS", str(tmp_path / "file" / below))
+    with pytest.raises(ValueError, match=r"GENIMG_RUNS is .*file.*set it to a folder"):
+        runtime.folder("runs")
+    assert status(runtime.storage(), "GENIMG_RUNS is").status == "FAIL"
+
+
 def test_widgets_that_cannot_be_drawn_are_named(monkeypatch):
     monkeypatch.setattr(runtime, "found", lambda module: True)
     monkeypatch.setattr(runtime, "version", lambda package: None)

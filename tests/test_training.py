@@ -141,6 +141,19 @@ def test_the_bar_shows_losses_and_steps(capfd: pytest.CaptureFixture[str]) -> No
     assert re.search(r"toy: 100%.*3/3 .*loss_G=", capfd.readouterr().err)
 
 
+def test_a_finished_run_says_its_last_losses_in_a_line_that_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    """A page without a kernel shows this in place of the bar."""
+    toy = Toy()
+    run = toy.run()
+    for _ in run.steps(toy.batches, total=1200):
+        run.log(loss_D=run.step / 1000, d_real=3.0, loss_G=0.25)
+    assert capsys.readouterr().out == "toy: 1,200 steps, loss_D 1.2, loss_G 0.25\n"
+    assert not list(Run("bare", {"D": toy.D}, {}).steps(toy.batches, total=0))
+    for _ in Run("bare", {"D": toy.D}, {}).steps(toy.batches, total=1):
+        pass
+    assert capsys.readouterr().out.endswith("bare: 1 steps\n")
+
+
 # ---- the average
 
 
@@ -414,7 +427,9 @@ def test_a_run_that_another_kernel_finished_is_shown_not_repeated(capsys: pytest
     run = toy.run()
     for _ in range(2):
         assert not list(run.steps(toy.batches, total=TOTAL))
-        assert "toy is finished and loaded: 24 steps. Run(…, fresh=True) starts" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "toy is finished and loaded: 24 steps. What was changed in the code since then is not in it" in said
+        assert "Run(…, fresh=True) starts" in said
     assert fingerprint(toy.state(run)) == end
 
 
@@ -590,6 +605,30 @@ def test_a_full_disk_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     toy.train(run, TOTAL)
     assert fingerprint(toy.state(run)) == expected()
     assert in_new_kernel(refusal) == ""
+
+
+def test_a_folder_that_vanishes_while_the_kernel_lives_is_made_again() -> None:
+    toy = Toy()
+    run = toy.run()
+    with pytest.raises(KeyboardInterrupt):
+        toy.train(run, TOTAL, lambda step: step == 7 and os.kill(os.getpid(), signal.SIGINT))
+    shutil.rmtree(run.path.parent)
+    toy.train(toy.run(), TOTAL)  # from the beginning: nothing is left of the rest
+    assert checkpoint.read(run.path)["step"] == TOTAL
+    shutil.rmtree(Path(os.environ["GENIMG_RUNS"]))
+    toy.train(toy.run(), TOTAL, lambda step: step == 3 and shutil.rmtree(run.path.parent, ignore_errors=True))
+    assert checkpoint.read(run.path)["step"] == TOTAL
+
+
+def test_only_a_full_disk_is_told_to_be_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = Toy()
+    run = toy.run()
+    with monkeypatch.context() as disk:
+        disk.setattr(checkpoint, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EROFS, "read-only")))
+        with pytest.raises(RunError, match=r"read-only.*must be a folder that can be written") as caught:
+            toy.train(run, TOTAL)
+    assert "free space" not in str(caught.value)
+    assert not list(run.steps(toy.batches, total=TOTAL))  # written now
 
 
 def refusal() -> str:
@@ -776,7 +815,7 @@ def test_an_error_in_the_preview_shows_and_the_end_is_saved() -> None:
 def test_previews_take_five_percent_at_most_and_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, calls, shown = [0.0], [], []
     monkeypatch.setattr(training, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(training, "notebook", lambda: type("Shell", (), {"events": Events()}))
+    monkeypatch.setattr(runtime, "shell", lambda: type("Shell", (), {"events": Events()}))
     monkeypatch.setattr(training, "show_png", lambda png, place: shown.append((png[:4], place)) or "the place")
 
     def slow(run: Run) -> Any:

@@ -53,7 +53,8 @@ def clean(notebook: Notebook, places: dict[str, str]) -> None:
 def lasts(output: dict[str, Any]) -> bool:
     """Takes a widget's view away; False when what remains is a constructor's call or an empty bar."""
     view = output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    return view is None or not re.match(r"\w+\(|\s*\d+%\|", "".join(output["data"].get("text/plain", "x(")))
+    said = "".join(output.get("data", {}).get("text/plain", "x("))
+    return view is None or not re.match(r"\w+\(|([^:|]+:)?\s*\d+%\|", said)
 
 
 def renamed(output: dict[str, Any], places: dict[str, str]) -> dict[str, Any]:
