@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from genimg_utils import check
-from genimg_utils.check import CheckFailed, Choice, Exercise
+from genimg_utils.check import CheckFailed, Choice, Exercise, plain
 from genimg_utils.networks import Discriminator, Generator
 from genimg_utils.steps import gan_step
 
@@ -294,6 +294,10 @@ def test_a_choice_answers_every_word_of_its_list(choice: Choice, capsys) -> None
         assert f"○ {choice.name}: not answered yet" in capsys.readouterr().out
     choice(f" {choice.right.capitalize()} ")
     assert capsys.readouterr().out == f"✓ {choice.name}: {choice.confirms}\n"
+    words = [choice.right, *choice.hints]
+    assert len({plain(word) for word in words}) == len(words)
+    for other in (choice.right.replace(" ", "_"), choice.right.replace(" ", "-"), choice.right.removesuffix("s")):
+        assert choice.judge(other) == ("✓", choice.confirms)
     assert len(set(choice.hints.values())) == len(choice.hints) >= 4
     for word, hint in choice.hints.items():
         assert choice.judge(word) == ("✗", hint)

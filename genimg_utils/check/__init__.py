@@ -182,7 +182,7 @@ class Choice(Check):
     hints: dict[str, str]
 
     def judge(self, answer: Any) -> Verdict:
-        """The verdict on a word; capitals, spaces, and American spelling do not matter."""
+        """The verdict on a word; capitals, spaces, hyphens, a plural s and American spelling do not matter."""
         if answer is None or answer is ...:
             return Verdict("○", BLANK)
         word = plain(answer)
@@ -196,8 +196,9 @@ class Choice(Check):
 
 
 def plain(word: Any) -> str:
-    """A word as it is compared: small letters, no spaces, British spelling."""
-    return "".join(str(word).lower().split()).replace("iz", "is")
+    """A word as it is compared: small letters, no spaces or joints, no plural, British spelling."""
+    letters = "".join(str(word).lower().split()).replace("_", "").replace("-", "")
+    return letters.replace("iz", "is").removesuffix("s")
 
 
 def code_of(function: Function) -> CodeType | None:

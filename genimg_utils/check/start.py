@@ -53,8 +53,17 @@ to_uint8 = Exercise(
         "what does your function make of 0, the middle grey? It should become about 128.": _endings(
             lambda x: (x + 1) * 255
         ),
-        "with 128 the white of a picture lands on 256, which a byte cannot hold.": _endings(lambda x: (x + 1) * 128),
-        "converting to uint8 cuts the decimals off: 99.9 becomes 99. Take the nearest whole number first.": [
+        "with 128 the white of a picture lands on 256, which a byte cannot hold.": [
+            lambda x: ((x + 1) * 128).round().to(uint8),
+            lambda x: ((x + 1) * 128).round().clamp(0, 255).to(uint8),
+        ],
+        "these are 256 equal bins, each value cut down to the foot of its bin, and the grey levels shift. "
+        "From black to white there are 255 steps; take the nearest level.": [
+            lambda x: ((x + 1) * 128).to(uint8),
+            lambda x: ((x + 1) * 128).clamp(0, 255).to(uint8),
+        ],
+        "converting to uint8 cuts the decimals off (99.9 becomes 99), or your line is half a level too low. "
+        "Take the nearest whole number.": [
             lambda x: ((x + 1) * 127.5).to(uint8),
             lambda x: ((x + 1) * 127.5).clamp(0, 255).to(uint8),
         ],

@@ -221,6 +221,46 @@ def without_graph(real, z, G, D, opt_G, opt_D) -> None:
     opt_G.step()
 
 
+def never_applied(real, z, G, D, opt_G, opt_D) -> None:
+    fake = G(z)
+    opt_D.zero_grad()
+    (softplus(-D(real)).mean() + softplus(D(fake.detach())).mean()).backward()
+    opt_D.step()
+    opt_G.zero_grad()
+    softplus(-D(fake)).mean().backward()
+
+
+def erased(real, z, G, D, opt_G, opt_D) -> None:
+    never_applied(real, z, G, D, opt_G, opt_D)
+    opt_G.zero_grad()
+    opt_G.step()
+
+
+def one_backward(real, z, G, D, opt_G, opt_D) -> None:
+    fake = G(z)
+    opt_D.zero_grad()
+    opt_G.zero_grad()
+    loss_D = softplus(-D(real)).mean() + softplus(D(fake.detach())).mean()
+    (loss_D + softplus(-D(fake)).mean()).backward()
+    opt_D.step()
+    opt_G.step()
+
+
+def two_backwards_then_two_steps(real, z, G, D, opt_G, opt_D) -> None:
+    opt_D.zero_grad()
+    opt_G.zero_grad()
+    (softplus(-D(real)).mean() + softplus(D(G(z))).mean()).backward()
+    softplus(-D(G(z))).mean().backward()
+    opt_D.step()
+    opt_G.step()
+
+
+@torch.no_grad()
+def freezing(average: list[Tensor], weights: list[Tensor], decay: float) -> None:
+    for a, w in zip(average, weights, strict=True):
+        a.lerp_(w.requires_grad_(False), 1 - decay)
+
+
 # As a learner would write them, without knowledge of the registry: the exercise, the answer, words of the hint.
 AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.gan.transposed_size, lambda n, k, s, p: (n - k + 2 * p) // s + 1, "scatters"),
@@ -252,14 +292,24 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
         lambda r, f: -logsigmoid(r.reshape(-1, 1) - f.reshape(-1)).mean(),
         "broadcast",
     ),
+    (
+        check.gan.discriminator_loss,
+        lambda r, f: softplus(-r.detach()).mean() + softplus(f).mean(),
+        "no gradient comes back",
+    ),
     (check.gan.ema_update, swapped_in_lists, "as they were"),
     (check.gan.ema_update, rebound, "as they were"),
     (check.gan.ema_update, with_history, "history"),
+    (check.gan.ema_update, freezing, "no longer require a gradient"),
     (check.gan.frechet_1d, lambda m1, s1, m2, s2: math.hypot(m1 - m2, s1 - s2), "squared"),
     (check.gan.slerp, lambda a, b, t: torch.lerp(a, b, t), "straight line"),
     (check.gan.repaired_step, broken_step, "discriminator's step alone"),
     (check.gan.repaired_step, labels_repaired, "still in G's gradients"),
     (check.gan.repaired_step, detached_too, "older gradients: only its first"),
     (check.gan.repaired_step, zeroed_too, "easier to find out"),
-    (check.gan.repaired_step, without_graph, "did not move"),
+    (check.gan.repaired_step, without_graph, "cannot reach G"),
+    (check.gan.repaired_step, never_applied, "never applied"),
+    (check.gan.repaired_step, erased, "was erased"),
+    (check.gan.repaired_step, one_backward, "holds the generator's loss as well"),
+    (check.gan.repaired_step, two_backwards_then_two_steps, "holds the generator's loss as well"),
 ]

@@ -33,6 +33,17 @@ SOLUTIONS = {
 # As a learner would write them, without knowledge of the registry: the exercise, the answer, words of the hint.
 AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.start.to_uint8, lambda x: ((x + 1) * 127.5).round().to(torch.uint8), "wrap around"),
+    (
+        check.start.to_uint8,
+        lambda x: (x * 127.5 + 127).round().clamp(0, 255).to(torch.uint8),
+        "half a level too low",
+    ),
+    (
+        check.start.to_uint8,
+        lambda x: ((x / 2 + 0.5) * 256).floor().clamp(0, 255).to(torch.uint8),
+        "256 equal bins",
+    ),
+    (check.start.to_uint8, lambda x: ((x + 1) * 128).round().clamp(0, 255).byte(), "lands on 256"),
     (check.start.to_uint8, lambda x: (x * 255).round().clamp(0, 255).byte(), "make of −1"),
     (
         check.start.to_uint8,

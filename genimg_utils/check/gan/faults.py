@@ -135,6 +135,20 @@ def _step(
     return step
 
 
+def _one_backward(detach: bool) -> Step:
+    """Both losses are differentiated before either network moves."""
+
+    def step(real: Tensor, z: Tensor, G: nn.Module, D: nn.Module, opt_G: SGD, opt_D: SGD) -> None:
+        fake = G(z)
+        opt_D.zero_grad()
+        opt_G.zero_grad()
+        (_right_D(D(real), D(fake.detach() if detach else fake)) + _right_G(D(fake))).backward()
+        opt_D.step()
+        opt_G.step()
+
+    return step
+
+
 def _half_repaired(fault: str) -> list[Step]:
     """The states between the broken step and the repaired one whose first fault is `fault`."""
     states = []
@@ -184,7 +198,13 @@ repaired_step = Exercise(
         "Which label does G want for them?": _half_repaired("flipped"),
         "D's first step is right and its second is not: D still carries older gradients, those of G's "
         "backward pass among them.": [_step(zero_D=False)],
-        "G's weights did not move: in its own step, the path from the loss back to G is cut.": [_step(cut=True)],
+        "G's weights did not move: its loss cannot reach G, or its gradient was erased or never applied.": [
+            _step(cut=True)
+        ],
+        "D's gradient holds the generator's loss as well: its own step must see its own loss alone.": [
+            _one_backward(detach=True),
+            _one_backward(detach=False),
+        ],
         "D's step has the right direction and half the length: its loss holds a hidden ½.": [
             _step(lambda r, f: _right_D(r, f) / 2)
         ],

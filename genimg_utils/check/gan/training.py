@@ -100,6 +100,7 @@ discriminator_loss = Exercise(
         NO_GRADIENT: [
             lambda r, f: softplus(-r.detach()).mean() + softplus(f.detach()).mean(),
             lambda r, f: softplus(-r).mean() + softplus(f.detach()).mean(),
+            lambda r, f: softplus(-r.detach()).mean() + softplus(f).mean(),
         ],
         "the labels are swapped: your loss is smallest when real pictures are called fake and fakes real.": [
             lambda r, f: softplus(r).mean() + softplus(-f).mean()
@@ -143,11 +144,12 @@ def _after_update(function: Step, average: list[Tensor], weights: list[Tensor], 
     kept = list(average), list(weights)
     function(average, weights, decay)
     averages, trained = (torch.cat([t.detach().flatten() for t in tensors]) for tensors in kept)
-    grows = tensor([a.requires_grad for a in kept[0]])
+    grows, trainable = (tensor([t.requires_grad for t in tensors]) for tensors in kept)
     return {
         "`average` after the call": averages,
         "`weights` after the call": trained,
         "its gradient history": grows,
+        "whether `weights` can be trained": trainable,
     }
 
 
@@ -197,6 +199,9 @@ ema_update = Exercise(
         "this copies the weights: decay has no say, and nothing is averaged.": [_each(lambda a, w, decay: a.copy_(w))],
         "the numbers are right, but `average` now requires a gradient: its history grows with every step, "
         "until memory is full. Keep autograd out of it.": [_with_history],
+        "`weights` no longer require a gradient: after this call the network itself would stop learning.": [
+            _each(lambda a, w, decay: a.lerp_(w.requires_grad_(False), 1 - decay))
+        ],
     },
 )
 
