@@ -1,6 +1,6 @@
 """Figures of the chapters on generative adversarial networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil, log
 from textwrap import fill
 
@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from genimg_utils.plotting import GENERATED, LEARNED, REAL, TRUTH, WIDTH, Images, bars, chart, lines, strip
+from genimg_utils.plotting import GENERATED, LEARNED, REAL, TRUTH, WIDTH, Images, bars, beside, chart, colours, lines, strip
 
 
 def losses(history: Mapping[str, ArrayLike], title: str = "", smooth: int = 100) -> Figure:
@@ -43,19 +43,27 @@ def memorisation(generated: Images, nearest_train: Images, title: str = "") -> F
     return strip({"generated": generated, "nearest real": nearest_train}, title)
 
 
-def class_grid(images: Sequence[Images], classes: Sequence[str], title: str = "") -> Figure:
-    """One row of images [k, C, H, W] for each class, with its name."""
-    return strip(dict(zip(classes, images, strict=True)), title)
+def ruler(
+    fd: Mapping[str, float | Sequence[float]],
+    floor: float,
+    title: str = "",
+    xlabel: str = "FD-64",
+    fair: Collection[str] | None = None,
+) -> Figure:
+    """Fréchet distances (each seed a dot) beside the floor that real images reach, and as its multiples.
 
+    fair: the bars measured on as many images as the floor, None for all; only they get their multiple.
+    """
 
-def ruler(fd: Mapping[str, float | Sequence[float]], floor: float, title: str = "", xlabel: str = "FD-64") -> Figure:
-    """Fréchet distances (each seed a dot) beside the floor that real images reach, and as its multiples."""
+    def note(value: float, label: str) -> str:
+        return f"{value:.2f}" + (f" = {value / floor:.1f} × floor" if fair is None or label in fair else "")
+
     return bars(
         fd,
         reference=(f"real images: {floor:.2f}", floor),
         title=title,
         xlabel=xlabel,
-        note=lambda value: f"{value:.2f} = {value / floor:.1f} × floor",
+        note=note,
     )
 
 
@@ -108,7 +116,7 @@ def field(
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
     shades = LinearSegmentedColormap.from_list("who", ["#EDBB92", "white", "#92C1DE"])  # pale, under the points
-    levels = np.linspace(-limit, limit, 17)
+    levels = np.linspace(-limit, limit, 18)  # 17 bands: the middle one, around 0, is white
     for ax in axes.flat:
         ax.axis("off")
     for ax, (name, (logit, points)) in zip(axes.flat, panels.items(), strict=False):
@@ -172,12 +180,21 @@ def apart(
 ) -> Figure:
     """What each divergence says of two hills drawn apart (above), and its slope in the shift (below), up to `top`."""
     figure, axes = plt.subplots(2, 1, sharex=True, figsize=(WIDTH, 4.2), layout="constrained")
-    for ax, curves, what in zip(axes, (values, slopes), ("value", "slope"), strict=True):
-        heights = {name: torch.as_tensor(y).double() for name, y in curves.items()}
-        lines(ax, {name: (shift, y.where(y <= top, torch.nan)) for name, y in heights.items()}, {}, 1)
-        ax.set(ylim=(-0.05 * top, 1.05 * top), xlim=(0, float(torch.as_tensor(shift).max())), ylabel=what)
-    axes[1].set(xlabel="shift between the hills")
+    shift = torch.as_tensor(shift).double()
     axes[0].set_title(title, loc="left")
+    axes[1].set(xlabel="shift between the hills")
+    for ax, curves, what in zip(axes, (values, slopes), ("value", "slope"), strict=True):
+        ax.set(ylim=(-0.06 * top, 1.06 * top), xlim=(0, float(shift.max())), ylabel=what)
+        ends = []
+        for (name, y), colour in zip(curves.items(), colours(curves), strict=True):
+            y = torch.as_tensor(y).double()
+            ax.plot(shift, y.where(y <= 2 * top, torch.nan), color=colour, label=name)
+            over = (y > 1.03 * top).nonzero()
+            if len(over):  # it leaves through the roof, and its name stays where it does
+                ax.text(float(shift[over[0, 0]]) + 0.03, 0.93 * top, name, color=colour)
+            else:
+                ends.append((name, colour, float(y[-1])))
+        beside(ax, ends)
     return figure
 
 
@@ -209,7 +226,7 @@ def orbits(
         ax.plot(*path.T, color=GENERATED, linewidth=1)
         ax.plot(*path[0], "o", color=GENERATED)
         ax.plot(0, 0, "+", color=TRUTH, markersize=10)
-        ax.set(xlim=(-1.9, 1.9), ylim=(-1.9, 1.9), xticks=[], yticks=[], aspect="equal", xlabel=label)
+        ax.set(xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), xticks=[], yticks=[], aspect="equal", xlabel=label)
     axes[0].set_ylabel("ψ, up; θ, right")
     return figure
 
@@ -236,7 +253,8 @@ def fits(x: ArrayLike, p_data: ArrayLike, fitted: Mapping[str, ArrayLike], title
         ax.fill_between(x, p_data, color=REAL, alpha=0.3, linewidth=0)
         ax.plot(x, torch.as_tensor(density).detach().cpu(), color=GENERATED)
         ax.set_title(name, loc="center")
-        ax.set(xlabel="$x$", yticks=[], ylim=(0, None))
+        ax.set(xlabel="$x$", yticks=[])
         ax.spines.left.set_visible(False)
+    ax.set_ylim(0, 1.05 * max(panel.dataLim.y1 for panel in axes.flat))
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure

@@ -239,9 +239,9 @@ diagnose_penalty = Choice(
     hints={
         "normal factor": "R1 mixes no pictures: it is taken at real ones. What else can make a slope vanish?",
         "no interpolation": "R1 is taken at real pictures, and should be. What else can make a slope vanish?",
-        "norm over batch": "that makes a penalty larger, not 350,000 times smaller.",
+        "norm over batch": "that makes a penalty larger, not 175,000 times smaller.",
         "scaled gradients": "a scale makes the penalty larger by its square. Here it is far too small.",
-        "lazy without factor": "a missing factor of 8 makes 8 of it. The factor here is 350,000.",
+        "lazy without factor": "a missing factor leaves an eighth of the penalty. Here a 175,000th part is left.",
     },
 )
 
