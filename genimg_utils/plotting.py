@@ -67,7 +67,7 @@ def embed(figure: Figure) -> tuple[str, dict[str, str]]:
     if picture.getcolors(256) or not any(ax.images for ax in figure.axes):
         picture = picture.quantize(256)  # half the size: grey images stay exact, curves look the same
     picture.save(small, "png", optimize=True)
-    titles = (ax.get_title(loc) for ax in figure.axes for loc in ("left", "center"))
+    titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("left", "center"))]
     alt = ". ".join(title for title in titles if title).replace("\n", " ")
     return b64encode(small.getvalue()).decode(), {"alt": alt}
 
@@ -266,11 +266,12 @@ def bars(
     reference: tuple[str, float] | None = None,
     title: str = "",
     xlabel: str = "",
-    note: Callable[[float], str] = "{:.2f}".format,
+    note: Callable[[float, str], str] = "{:.2f}".format,
 ) -> Figure:
     """Horizontal bars with their values beside them; of several values (seeds) the mean, and each as a dot.
 
-    errors: half-widths of intervals; reference: (label, value) of a dashed line; note: the text beside a bar.
+    errors: half-widths of intervals; reference: (label, value) of a dashed line; note: the text beside a bar, of
+    its value and label.
     """
     if not values:
         raise ValueError("there is no bar to draw")
@@ -281,7 +282,7 @@ def bars(
         ax.barh(row, mean, 0.6, xerr=error or None, color=colour, alpha=0.75, ecolor=TRUTH)
         if len(seeds) > 1:
             ax.plot(seeds, np.full(len(seeds), row), "o", color=TRUTH, markersize=3)
-        write(ax, note(mean), (max(seeds.max(), mean + error), row), TRUTH, 5)
+        write(ax, note(mean, label), (max(seeds.max(), mean + error), row), TRUTH, 5)
     ax.set_yticks(range(len(values)), list(values))
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(values) - 0.5, -0.5 - 0.7 * bool(reference))  # the first on top, the reference above it

@@ -59,9 +59,11 @@ def every_figure(digits):
         "losses": lambda: figures.gan.losses(history(), "Neither wins", smooth=20),
         "samples": lambda: figures.gan.samples_over_time({0: few, 12_000: few}, "It learns"),
         "ruler": lambda: figures.gan.ruler({"ours": [0.2, 0.3], "theirs": 6.5}, 0.2, "Ours is shorter"),
+        "pairing": lambda: figures.gan.pairing([0.0, 2.0, 1.0], [3.0, 0.5, 1.5], "In order"),
+        "two fits": lambda: figures.gan.two_fits(x, x % 5 / 20, {"covers": x / 45, "seeks": x % 3 / 9}, "Two"),
+        "apart": lambda: figures.gan.apart(x, {"KL": x, "JSD": 0 * x}, {"KL": x, "JSD": 0 * x + 1}, "They part"),
         "memorisation": lambda: figures.gan.memorisation(few, few, "It copies"),
-        "classes": lambda: figures.gan.class_grid([few] * 3, "abc", "Three classes"),
-        "tensor": lambda: figures.start.image_tensor(digits[20] / 127.5 - 1),
+        "tensor": lambda: figures.start.image_tensor(digits[20] / 127.5 - 1, "To a network it is a table of numbers"),
     }
 
 
@@ -129,7 +131,7 @@ def test_no_text_is_cut_or_covers_another(digits, name):
 def test_titles_are_the_alt_text(digits):
     assert plotting.embed(plotting.grid(digits[:2], title="word " * 40))[1]["alt"] == ("word " * 40).strip()
     alt = plotting.embed(figures.start.image_tensor(digits[20] / 127.5 - 1, "An image"))[1]["alt"]
-    assert alt.startswith("An image. x[0, ")
+    assert alt.startswith("An image. x, shape [1, 28, 28]. x[0, ")
 
 
 # Images
@@ -327,6 +329,24 @@ def test_ruler_names_multiples_of_the_floor():
     ]
 
 
+def test_ruler_gives_multiples_only_where_as_many_pictures_were_measured():
+    ax = figures.gan.ruler({"ours, 45": 0.4, "ours, 100": 0.3}, 0.2, "Ours", fair=["ours, 45"]).axes[0]
+    assert [t.get_text() for t in ax.texts] == ["0.40 = 2.0 × floor", "0.30", "real images: 0.20"]
+
+
+def test_pairing_tells_the_mean_way_of_both_pairings():
+    axes = figures.gan.pairing([0.0, 2.0, 1.0], [3.0, 0.5, 1.5]).axes
+    assert [ax.get_title() for ax in axes] == ["as they came: mean way 1.67", "smallest to smallest: mean way 0.67"]
+    assert sorted(line.get_xdata()[0] for line in axes[1].lines[:3]) == [0, 1, 2]
+
+
+def test_apart_names_a_curve_where_it_leaves_through_the_roof():
+    x = np.linspace(0, 3, 31)
+    above, below = figures.gan.apart(x, {"KL": 4 * x, "TV": 0 * x + 1}, {"KL": 0 * x, "TV": 0 * x}).axes
+    assert {t.get_text(): round(t.get_position()[0], 2) for t in above.texts}["KL"] == 0.63
+    assert [t.get_text() for t in below.texts] == ["KL", "TV"]
+
+
 def test_density_has_area_one():
     samples = np.random.default_rng(0).standard_normal(500)
     for patch in plotting.density({"real": samples, "generated": 3 * samples}).axes[0].patches:
@@ -361,6 +381,9 @@ def test_image_tensor_writes_the_numbers_of_its_window():
     left, top = (round(corner + 0.5) for corner in whole.patches[0].get_xy())
     np.testing.assert_allclose(numbers, image[0, top : top + 6, left : left + 6].flatten(), atol=0.005)
     assert part.get_title("left") == f"x[0, {top}:{top + 6}, {left}:{left + 6}]"
+    frame, here = whole.patches[0], part.patches[0]  # white pixels end where the page begins, unless framed
+    assert here.get_edgecolor() == frame.get_edgecolor()
+    assert (here.get_xy(), here.get_width(), here.get_height()) == ((-0.5, -0.5), 6, 6)
     assert [t.get_text() for t in part.get_yticklabels()] == [str(top + i) for i in range(6)]
     assert max(numbers) == 1
 

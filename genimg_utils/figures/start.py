@@ -1,5 +1,7 @@
 """Figures of the first chapters."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -24,9 +26,11 @@ def image_tensor(image: Images, title: str = "") -> Figure:
     figure, (whole, part) = plt.subplots(1, 2, figsize=(WIDTH, 3.3), layout="constrained")
     grey = {"cmap": "gray", "vmin": -1, "vmax": 1, "interpolation": "nearest"}
     whole.imshow(x[0].numpy(), **grey)
-    whole.add_patch(Rectangle((left - 0.5, top - 0.5), WINDOW, WINDOW, fill=False, edgecolor=GENERATED, linewidth=2))
-    whole.set_title(title or f"x, shape {list(x.shape)}", loc="left")
+    frame: dict[str, Any] = {"fill": False, "edgecolor": GENERATED, "linewidth": 2, "clip_on": False}
+    whole.add_patch(Rectangle((left - 0.5, top - 0.5), WINDOW, WINDOW, **frame))
+    whole.set_title(f"x, shape {list(x.shape)}", loc="left")
     part.imshow(window, **grey)
+    part.add_patch(Rectangle((-0.5, -0.5), WINDOW, WINDOW, **frame))
     part.set_title(f"x[0, {top}:{top + WINDOW}, {left}:{left + WINDOW}]", loc="left", color=GENERATED)
     part.set_xticks(range(WINDOW), [str(column) for column in columns])
     part.set_yticks(range(WINDOW), [str(row) for row in rows])
@@ -36,6 +40,8 @@ def image_tensor(image: Images, title: str = "") -> Figure:
     for ax in (whole, part):
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=plt.rcParams["axes.titlesize"])
     return figure
 
 
