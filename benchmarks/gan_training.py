@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -173,6 +173,11 @@ def dcgan_weights(layer: nn.Module) -> None:
         nn.init.normal_(layer.weight, 1.0, 0.02)
 
 
+def show(screen: TextIO, *values: Tensor) -> None:
+    """A line in every step, and a transfer for each number in it."""
+    print(*(value.item() for value in values), file=screen)
+
+
 def usual_dcgan(seconds: float, seed: int) -> tuple[nn.Module, int]:
     """The DCGAN with BCE in the usual loop for so many seconds; the generator and the steps that it took."""
     torch.manual_seed(seed)
@@ -198,14 +203,7 @@ def usual_dcgan(seconds: float, seed: int) -> tuple[nn.Module, int]:
                 loss_G = bce(D(fake), torch.ones(len(real)))
                 loss_G.backward()
                 opt_G.step()
-                print(
-                    loss_real.item(),
-                    loss_fake.item(),
-                    loss_G.item(),
-                    d_real.mean().item(),
-                    d_fake.mean().item(),
-                    file=screen,
-                )
+                show(screen, loss_real, loss_fake, loss_G, d_real.mean(), d_fake.mean())
                 step += 1
 
 
@@ -237,14 +235,7 @@ def usual_steps(count: int) -> float:
             loss_G = bce(D(fake), torch.ones(len(real)))
             loss_G.backward()
             opt_G.step()
-            print(
-                loss_real.item(),
-                loss_fake.item(),
-                loss_G.item(),
-                d_real.mean().item(),
-                d_fake.mean().item(),
-                file=screen,
-            )
+            show(screen, loss_real, loss_fake, loss_G, d_real.mean(), d_fake.mean())
             times.append(time.monotonic() - start)
     return statistics.mean(times)
 
