@@ -2,9 +2,10 @@
 
 import argparse
 import sys
+from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 # The recipe of chapter 03: what `train`, the shipped weights and the benchmarks share.
 GAN_STEPS = 5_000
+RECIPE: dict[str, Any] = {"batch": 32, "objective": "non_saturating", "gamma": 1.0, "every": 8}
 MODELS = {"gan": False, "cgan": True}  # name: whether it is told the class
 
 
@@ -27,7 +29,7 @@ def train_gan(
     """Train chapter 03's GAN ("gan") or its class-conditional sister ("cgan") as that chapter does."""
     import torch
 
-    from genimg_utils import data, runtime
+    from genimg_utils import data, losses, runtime
     from genimg_utils.losses import lazy, r1
     from genimg_utils.networks import Discriminator, Generator
     from genimg_utils.steps import gan_step
@@ -39,18 +41,20 @@ def train_gan(
     real = data.load(dataset)
     _, channels, size, _ = real.images.shape
     classes = len(real.classes) if MODELS[model] else 0
-    batches = data.Batches(real.images, 32, device, seed, labels=real.labels if classes else None)
+    batches = data.Batches(real.images, RECIPE["batch"], device, seed, labels=real.labels if classes else None)
     G = runtime.place(Generator(size, channels, classes=classes), device)
     D = runtime.place(Discriminator(size, channels, classes=classes), device)
     opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=4e-3, betas=(0.0, 0.99), fused=True) for n in (G, D))
     ema = EMA(G, decay=0.998)
-    config = {"dataset": dataset, "seed": seed, "steps": steps}
+    config = {"dataset": dataset, "seed": seed, "steps": steps, **RECIPE}
+    objective = getattr(losses, RECIPE["objective"])
     this = Run(model, {"G": G, "D": D}, {"G": opt_G, "D": opt_D}, ema=ema, config=config, fresh=fresh)
     for item in this.steps(batches, total=steps):
         x, labels = item if classes else (item, None)
         anneal([opt_G, opt_D], this.step, steps)
         z = torch.randn(len(x), G.config["latent"], device=device)
-        this.log(**gan_step(x, z, G, D, opt_G, opt_D, penalty=lazy(r1, this.step), labels=labels))
+        penalty = lazy(partial(r1, gamma=RECIPE["gamma"]), this.step, RECIPE["every"])
+        this.log(**gan_step(x, z, G, D, opt_G, opt_D, objective=objective, penalty=penalty, labels=labels))
         ema.update()
         if after_step is not None:
             after_step(this, ema)

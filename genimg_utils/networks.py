@@ -161,7 +161,10 @@ def halve(inputs: int, outputs: int) -> list[nn.Module]:
 def kernel_at_4(size: int) -> int:
     """The kernel of the stride-2 layer next to 4 × 4: 3 for pictures of 28 pixels (4 ↔ 7), 4 for 32 (4 ↔ 8)."""
     if size not in (28, 32):
-        raise ValueError(f"size is {size}: these networks draw pictures of 28 or 32 pixels.")
+        raise ValueError(
+            f"size is {size}: these networks draw pictures of 28 or 32 pixels. Take a data "
+            "set of such pictures, for example mnist-5k."
+        )
     return {28: 3, 32: 4}[size]
 
 

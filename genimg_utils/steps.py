@@ -48,13 +48,15 @@ def gan_step(
 
     # The generator. Gradients pass through the discriminator, whose weights stand still.
     D.requires_grad_(False)
-    if objective.paired:
-        real_logits, fake_logits = judge(D, real, fake, given)
-    else:
-        fake_logits = D(fake, *given)
-    logged["loss_G"] = objective.generator(real_logits, fake_logits)
-    update(logged["loss_G"], opt_G)
-    D.requires_grad_(True)
+    try:
+        if objective.paired:
+            real_logits, fake_logits = judge(D, real, fake, given)
+        else:
+            fake_logits = D(fake, *given)
+        logged["loss_G"] = objective.generator(real_logits, fake_logits)
+        update(logged["loss_G"], opt_G)
+    finally:  # an error or a stop must not leave them frozen
+        D.requires_grad_(True)
     return {name: value.detach() for name, value in logged.items()}
 
 

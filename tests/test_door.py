@@ -39,6 +39,17 @@ def test_train_exports_weights_that_sample_takes(tmp_path, monkeypatch, model):
     assert door.main(["sample", str(weights), "--count", "2", "--out", str(tmp_path / "two.png")]) == 0
 
 
+def test_every_setting_of_the_recipe_tells_runs_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENIMG_RUNS", str(tmp_path))
+    monkeypatch.setenv("GENIMG_THREADS", "1")
+    paths = {door.train_gan("gan", steps=1)[0].path}
+    for name, value in {"batch": 16, "objective": "saturating", "gamma": 10.0, "every": 1}.items():
+        with monkeypatch.context() as change:
+            change.setitem(door.RECIPE, name, value)
+            paths.add(door.train_gan("gan", steps=1)[0].path)
+    assert len(paths) == 1 + len(door.RECIPE)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

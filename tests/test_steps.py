@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from genimg_utils.losses import non_saturating, r1, relativistic
 from genimg_utils.networks import Discriminator, Generator
-from genimg_utils.steps import gan_step, judge
+from genimg_utils.steps import gan_step, judge, update
 
 
 @pytest.fixture
@@ -87,6 +87,23 @@ def test_the_generator_s_update_leaves_the_discriminator_alone(players, batch):
     gan_step(real, z, G, D, sgd(G), sgd(D, lr=0), labels=y)
     same_weights(D, before)
     assert all(p.requires_grad for p in D.parameters())
+
+
+def test_a_step_that_breaks_off_in_the_generator_s_half_leaves_the_discriminator_trainable(players, batch):
+    (G, D), (real, z, y) = players, batch
+    opt_G, opt_D = sgd(G), sgd(D)
+
+    def interrupted(loss, optimiser):
+        if optimiser is opt_G:
+            raise KeyboardInterrupt
+        update(loss, optimiser)
+
+    with pytest.raises(KeyboardInterrupt):
+        gan_step(real, z, G, D, opt_G, opt_D, labels=y, update=interrupted)
+    assert all(p.requires_grad for p in D.parameters())
+    before = copy.deepcopy(D)
+    gan_step(real, z, G, D, opt_G, opt_D, labels=y)
+    assert any(not torch.equal(a, b) for a, b in zip(D.parameters(), before.parameters(), strict=True))
 
 
 def test_logs_are_detached_scalars_without_the_penalty(players, batch):
