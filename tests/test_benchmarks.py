@@ -47,10 +47,22 @@ def test_the_chapter_trains_with_the_recipe_that_was_measured():
         "lr=4e-3, betas=(0.0, 0.99), fused=True",
         "decay=0.998",
         "anneal([opt_G, opt_D]",
-        "lazy(r1",
+        "lazy(partial(r1, gamma=",
     ):
         assert line in recipe, line
         assert line in CODE, line
     steps = re.search(r"^steps = tier\.pick\(smoke=\d+, cpu=([\d_]+)", CODE, re.MULTILINE)
     assert int(steps[1]) == door.GAN_STEPS == RESULTS["runs"][0]["steps"]
-    assert "batch, latent = 0, 32, 64" in CODE
+    batch, objective, gamma, every = door.RECIPE.values()
+    assert f"batch, latent = 0, {batch}, 64" in CODE
+    assert f'objective, gamma, every = "{objective}", {gamma}, {every}' in CODE
+
+
+def test_a_changed_setting_is_another_run_in_the_chapter_too():
+    assert "config=settings" in CODE
+    told = re.search(r"^settings = (\{.+?\})", CODE, re.MULTILINE | re.DOTALL)[1]
+    for name in ("dataset", "seed", "steps", *door.RECIPE):
+        assert f'"{name}": {name}' in told
+    loop = CODE[CODE.index("in run.steps(") :]
+    for use in ("randn(batch,", "objectives[objective]", "partial(r1, gamma=gamma), run.step, every)"):
+        assert use in loop
