@@ -12,7 +12,20 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from genimg_utils.plotting import GENERATED, LEARNED, REAL, TRUTH, WIDTH, Images, bars, beside, chart, colours, lines, strip
+from genimg_utils.plotting import (
+    GENERATED,
+    LEARNED,
+    REAL,
+    TRUTH,
+    WIDTH,
+    Images,
+    bars,
+    beside,
+    chart,
+    colours,
+    lines,
+    strip,
+)
 
 
 def losses(history: Mapping[str, ArrayLike], title: str = "", smooth: int = 100) -> Figure:
