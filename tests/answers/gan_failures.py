@@ -89,7 +89,7 @@ RIGHT: dict[str, list[Callable[..., Any]]] = {
 SOLUTIONS = {
     "wasserstein_rate": ["h**2", "h²", "1 - h", "1 − h", "** 0.5", "sqrt"],
     "my_penalty": ["rand(", "create_graph", "autograd", "- 1)", "− 1)", "uniform"],
-    "largest_singular_value": ["W.T", "Wᵀ", "u @", "/ v", "norm()"],
+    "largest_singular_value": ["W.T", "u @", "/ v", "norm()"],
     "hinge_discriminator": ["relu", "clamp", "max(", "1 -", "1 −"],
 }
 

@@ -47,6 +47,12 @@ def _slope_of(D: Critic, x: Tensor) -> Tensor:
     return squared_gradient(D, x).clamp(min=1e-12).sqrt()
 
 
+def _pixel_slopes(D: Critic, x: Tensor) -> Tensor:
+    x = x.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)
+    return gradient.norm(dim=1)
+
+
 def _mixed(real: Tensor, fake: Tensor, draw_epsilon: Function = torch.rand, each: bool = True) -> Tensor:
     count = len(real) if each else 1
     epsilon = draw_epsilon(count, *[1] * (real.dim() - 1), dtype=real.dtype)
@@ -68,13 +74,17 @@ class _Judge(nn.Module):
         self.about, self.f, self.w = about, f, nn.Parameter(tensor(1.0))
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1:] != (1, 2, 1):
+            raise ValueError(
+                f"the critic got pictures of shape {list(x.shape[1:])}, not [1, 2, 1]: does your factor fit them?"
+            )
         return self.w * self.f(x.flatten(1))
 
 
 def _cost_and_gradient(function: Function, D: _Judge, real: Tensor, fake: Tensor) -> Observation:
     """What a penalty costs on one critic, from random draws of its own seed, and whether it can train it."""
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(2)
         cost = function(D, real, fake)
     slope: Tensor | None = None
     if isinstance(cost, Tensor) and cost.requires_grad and cost.numel() == 1:
@@ -123,8 +133,26 @@ my_penalty = Exercise(
         "each pixel has a factor of its own in yours, so the mixture leaves the line between the two pictures.": [
             _penalty_from(where=lambda real, fake: fake + torch.rand_like(real) * (real - fake))
         ],
+        "one factor mixes all pairs in yours. Each pair draws its own.": [
+            _penalty_from(where=lambda real, fake: _mixed(real, fake, each=False))
+        ],
         "one norm runs over the whole batch in yours. Each picture has a slope of its own.": [
-            lambda D, real, fake: 10 * (squared_gradient(D, _mixed(real, fake)).sum().sqrt() - 1).square()
+            lambda D, real, fake: 10 * (squared_gradient(D, _mixed(real, fake)).sum().sqrt() - 1).square(),
+            lambda D, real, fake: (
+                10 * (squared_gradient(D, _mixed(real, fake)).sum().clamp(min=1e-12).sqrt() - 1).square()
+            ),
+        ],
+        "one norm runs over each pixel in yours. A picture has one slope, of all its pixels together.": [
+            lambda D, real, fake: 10 * (_pixel_slopes(D, _mixed(real, fake)) - 1).square().mean()
+        ],
+        "each slope is divided by the size of the batch: you took the mean over pictures before the derivative.": [
+            lambda D, real, fake: 10 * (_slope_of(D, _mixed(real, fake)) / len(real) - 1).square().mean()
+        ],
+        "you added the pictures up: the penalty is a mean over them.": [
+            lambda D, real, fake: 10 * (_slope_of(D, _mixed(real, fake)) - 1).square().sum()
+        ],
+        "right wherever the critic has a slope. Where it has none your gradient is NaN: a root has none at 0.": [
+            lambda D, real, fake: 10 * (squared_gradient(D, _mixed(real, fake)).sqrt() - 1).square().mean()
         ],
         "this asks for slope 0, as R1 does. A critic without slope should cost λ.": [
             _penalty_from(cost=lambda n: n.square()),
@@ -137,7 +165,7 @@ my_penalty = Exercise(
         "the factor λ = 10 is missing.": [lambda D, real, fake: gradient_penalty(D, real, fake, weight=1.0)],
     },
     variants={
-        "the one-sided variant, which lets slopes below 1 pass. Gulrajani et al. mention it, 4.9 is two-sided.": (
+        "the one-sided variant, which lets slopes below 1 pass. Gulrajani et al. mention it, 4.5 is two-sided.": (
             _penalty_from(cost=lambda n: (n - 1).relu().square())
         ),
     },
@@ -179,6 +207,12 @@ largest_singular_value = Exercise(
         "this is the square of the singular value.": [lambda W, u, rounds: _stretch(W, u, rounds) ** 2],
         "one round too many.": [lambda W, u, rounds: _stretch(W, u, rounds + 1)],
         "one round too few.": [lambda W, u, rounds: _stretch(W, u, rounds - 1) if rounds > 1 else u.norm()],
+        "v has not the length 1: what it is stretched by counts twice then.": [
+            lambda W, u, rounds: _long_v(W, u, rounds)
+        ],
+        "this is the length of Wᵀu: one half of the round is missing.": [
+            lambda W, u, rounds: (W.T @ (_iterated(W, u, rounds - 1)[0] if rounds > 1 else u)).norm()
+        ],
         "the vectors are not scaled back to length 1 after the last round.": [
             lambda W, u, rounds: _unscaled(W, u, rounds)
         ],
@@ -190,6 +224,13 @@ def _unscaled(W: Tensor, u: Tensor, rounds: int) -> Tensor:
     u, _ = _iterated(W, u, rounds - 1)
     v = W.T @ u
     return (W @ v) @ W @ v
+
+
+def _long_v(W: Tensor, u: Tensor, rounds: int) -> Tensor:
+    u, _ = _iterated(W, u, rounds - 1)
+    v = W.T @ u
+    u = W @ v / (W @ v).norm()
+    return u @ W @ v
 
 
 hinge_discriminator = Exercise(
