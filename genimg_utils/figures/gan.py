@@ -10,6 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike
 
 from genimg_utils.plotting import (
@@ -126,8 +127,8 @@ def field(
     columns = min(columns, len(panels))
     rows = ceil(len(panels) / columns)
     size = (WIDTH, 0.4 + rows * (WIDTH - 0.7) / columns) if columns > 1 else (4.2, 3.8)
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
+    close = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout=close)
     shades = LinearSegmentedColormap.from_list("who", ["#EDBB92", "white", "#92C1DE"])  # pale, under the points
     levels = np.linspace(-limit, limit, 18)  # 17 bands: the middle one, around 0, is white
     for ax in axes.flat:

@@ -248,7 +248,9 @@ jsd_stray = Exercise(
         ],
         "that is KL(p‖q): there is no mixture in it, and it is infinite at share = 1.": [lambda s: -(1 - s).log()],
         "this is in bits: its largest value is 1. In nats it is ln 2.": [lambda s: sum(_stray_terms(s)) * log2(e) / 2],
-        "that is the square root of it, the Jensen–Shannon distance.": [lambda s: (sum(_stray_terms(s)) / 2).sqrt()],
+        "that is the square root of it, the Jensen–Shannon distance.": [
+            lambda s: (sum(_stray_terms(s), tensor(0.0)) / 2).sqrt()
+        ],
         "the mixture holds half of the strays, because it is half q.": [
             lambda s: (-(1 - s).log() + xlogy(1 - s, tensor(1.0))) / 2,
             lambda s: -(1 - s / 2).log() / 2 + ((1 - s) * ((1 - s) / (1 - s / 2)).log()) / 2,
