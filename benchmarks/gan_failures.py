@@ -149,7 +149,7 @@ def networks_of(who: Contestant, channels: int) -> tuple[nn.Module, nn.Module]:
 
 
 def train(who: Contestant, images: Tensor, steps: int, seed: int, batch: int = 32) -> tuple[nn.Module, float]:
-    """Chapter 03's networks and schedule with another objective; the averaged generator and milliseconds a step."""
+    """Chapter 03's networks and recipe with another objective; the averaged generator and milliseconds a step."""
     torch.manual_seed(seed)
     batches = data.Batches(images, batch, torch.device("cpu"), seed)
     G, D = networks_of(who, images.shape[1])

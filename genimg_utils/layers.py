@@ -55,7 +55,8 @@ def fan_in(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
 class SpectralNorm(nn.Module):
     """A weight divided by its largest singular value, which power iteration estimates, a step a pass in training.
 
-    Of a convolution it is that of the matrix [outputs, the rest], as in Miyato et al. 2018, section 2.1, algorithm 1.
+    Of a convolution it is that of the matrix [outputs, the rest], which does not bound the map itself. Miyato et al.
+    2018, algorithm 1.
     """
 
     u: Tensor

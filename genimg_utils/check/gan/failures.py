@@ -127,7 +127,7 @@ my_penalty = Exercise(
         "you always look half-way. The place between the two is drawn anew for each pair.": [
             _penalty_from(where=lambda real, fake: (real + fake) / 2)
         ],
-        "your mixing factor is normal: a third of it at most falls between 0 and 1. Which distribution stays there?": [
+        "your mixing factor is normal: a third of it falls between 0 and 1. Which distribution stays there?": [
             _penalty_from(where=lambda real, fake: _mixed(real, fake, torch.randn))
         ],
         "each pixel has a factor of its own in yours, so the mixture leaves the line between the two pictures.": [
@@ -280,7 +280,7 @@ diagnose_penalty = Choice(
     hints={
         "normal factor": "R1 mixes no pictures: it is taken at real ones. What else can make a slope vanish?",
         "no interpolation": "R1 is taken at real pictures, and should be. What else can make a slope vanish?",
-        "norm over batch": "that makes a penalty larger, not 175,000 times smaller.",
+        "norm over batch": "a norm of the whole batch is larger than that of a picture, not 400 times smaller.",
         "scaled gradients": "a scale makes the penalty larger by its square. Here it is far too small.",
         "lazy without factor": "a missing factor leaves an eighth of the penalty. Here a 175,000th part is left.",
     },
@@ -289,12 +289,12 @@ diagnose_penalty = Choice(
 choose_repair = Choice(
     name="choose_repair",
     right="momentum",
-    confirms="good samples of few kinds are mode collapse, and the table of section 1 says what does most about it.",
+    confirms="a spot that wanders is what section 1 shows, and its table says what does most about it.",
     hints={
-        "learning rate": "losses and gradients are healthy. Which failure gives good samples of few kinds, and what "
-        "did most about it in section 1?",
+        "learning rate": "gradients are healthy. Which failure gives samples that are alike and change together, and "
+        "what did most about it in section 1?",
         "batch size": "every batch holds all ten classes. What did most about lost modes in section 1?",
-        "more steps": "in section 1, did lost modes come back by themselves?",
+        "more steps": "in section 1 the spot had 2,000 steps to spread out. What did most about it?",
         "saturating loss": "it takes gradients away, and gradients are healthy here. What did most about lost modes?",
     },
 )
