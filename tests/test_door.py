@@ -4,10 +4,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from PIL import Image
 
 from genimg_utils import __main__ as door
-from genimg_utils import networks
+from genimg_utils import networks, runtime, steps
 
 
 def test_sample_draws_from_shipped_weights_in_a_fresh_process(tmp_path):
@@ -17,6 +18,7 @@ def test_sample_draws_from_shipped_weights_in_a_fresh_process(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     with Image.open(picture) as image:
         assert image.getcolors() is None or len(image.getcolors()) > 50  # not one grey
+        assert round(image.width / image.height) == 5  # two rows of ten
 
 
 def test_sample_repeats_with_its_seed(tmp_path):
@@ -33,10 +35,45 @@ def test_train_exports_weights_that_sample_takes(tmp_path, monkeypatch, model):
     monkeypatch.setenv("GENIMG_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("GENIMG_THREADS", "1")
     weights = tmp_path / "mine.safetensors"
-    assert door.main(["train", model, "--steps", "3", "--out", str(weights)]) == 0
+    assert door.main(["train", model, "--steps", "3", "--seed", "5", "--out", str(weights)]) == 0
     assert networks.load(weights).config["classes"] == (10 if model == "cgan" else 0)
-    assert "steps" in weights.with_suffix(".md").read_text(encoding="utf-8")
-    assert door.main(["sample", str(weights), "--count", "2", "--out", str(tmp_path / "two.png")]) == 0
+    card = weights.with_suffix(".md").read_text(encoding="utf-8")
+    assert all(fact in card for fact in ("moving average", '"steps": 3', '"seed": 5'))
+    pictures = []
+    for drawn in ([str(weights)], []):
+        path = tmp_path / f"{len(pictures)}.png"
+        assert door.main(["sample", *drawn, "--count", "2", "--out", str(path)]) == 0
+        pictures.append(path.read_bytes())
+    assert pictures[0] != pictures[1]
+
+
+def test_a_training_repeats_with_its_seed_and_its_average_moves(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENIMG_RUNS", str(tmp_path))
+    monkeypatch.setenv("GENIMG_THREADS", "1")
+
+    gan_step = steps.gan_step
+
+    def training(seed):
+        """The pictures and the noise of each step, and the average after it."""
+        pictures, noise, averages = [], [], []
+
+        def watched(real, z, *players, **how):
+            pictures.append(real.clone())
+            noise.append(z)
+            return gan_step(real, z, *players, **how)
+
+        monkeypatch.setattr(steps, "gan_step", watched)
+        door.train_gan("gan", steps=2, seed=seed, fresh=True, after_step=lambda run, ema: averages.append(weights(ema)))
+        return [torch.stack(seen) for seen in (pictures, noise, averages)]
+
+    def weights(ema):
+        return torch.cat([p.detach().flatten() for p in ema.network.parameters()])
+
+    for one, again, other in zip(training(1), training(1), training(2), strict=True):
+        assert torch.equal(one, again)
+        assert not torch.equal(one, other)
+        assert len(one) == 2
+        assert not torch.equal(*one)
 
 
 def test_every_setting_of_the_recipe_tells_runs_apart(tmp_path, monkeypatch):
@@ -65,6 +102,28 @@ def test_what_cannot_be_done_gets_one_line(tmp_path, monkeypatch, capsys, argume
     assert said.startswith("[FAIL]")
     assert sentence in said
     assert "\n" not in said
+
+
+def test_a_defect_of_ours_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(door, "report", lambda _: [].no_such_thing)
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        door.main(["report"])
+
+
+@pytest.mark.parametrize("arguments", [["sample", "--count", "0"], ["train", "gan", "--steps", "-1"]])
+def test_numbers_below_one_are_refused(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as refusal:
+        door.main(arguments)
+    assert refusal.value.code == 2
+    assert "is not a whole number from 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("status", "code"), [("OK", 0), ("–", 0), ("FAIL", 1)])
+def test_report_fails_with_its_worst_line(monkeypatch, status, code):
+    lines = [runtime.Line(status, "in question"), runtime.Line("OK", "fine")]
+    monkeypatch.setattr(runtime, "report", lambda datasets: lines)
+    assert door.main(["report"]) == code
 
 
 def test_report_prints_a_line_each(capsys):

@@ -9,7 +9,7 @@ from scipy.linalg import sqrtm
 from scipy.stats import entropy
 from sklearn.neighbors import NearestNeighbors
 
-from genimg_utils import data, metrics, runtime
+from genimg_utils import data, metrics, networks, runtime
 
 
 def cloud(n, d, seed=0, shift=0.0):
@@ -45,8 +45,9 @@ def test_frechet_in_one_dimension_is_two_squares():
 
 
 def test_frechet_of_a_set_with_itself_is_zero():
-    x = cloud(200, 32)
-    assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-6)
+    for seed in range(4):
+        x = cloud(200, 32, seed)
+        assert 0 <= metrics.frechet(x, x) < 1e-6
 
 
 def test_frechet_survives_a_singular_covariance():
@@ -58,9 +59,10 @@ def test_frechet_survives_a_singular_covariance():
     assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-6)
 
 
-def test_fewer_pictures_than_dimensions_are_said_so():
-    with pytest.warns(UserWarning, match="10 pictures in 32 dimensions"):
-        metrics.frechet(cloud(10, 32), cloud(10, 32))
+@pytest.mark.parametrize("N", [10, 32])
+def test_fewer_pictures_than_dimensions_are_said_so(N):
+    with pytest.warns(UserWarning, match=f"{N} pictures in 32 dimensions"):
+        metrics.frechet(cloud(N, 32), cloud(N, 32))
 
 
 @pytest.mark.parametrize(
@@ -77,18 +79,20 @@ def test_bad_features_get_a_sentence(features, sentence):
         metrics.frechet(features, torch.randn(9, 4))
 
 
-def test_precision_and_recall_agree_with_neighbours_found_by_sklearn():
+@pytest.mark.parametrize("k", [3, 5])
+def test_precision_and_recall_agree_with_neighbours_found_by_sklearn(k):
     real, fake = cloud(300, 6), 1.5 * cloud(200, 6, seed=0)[:200]
 
-    def share(points, manifold, k=3):
+    def share(points, manifold):
         tree = NearestNeighbors(n_neighbors=k + 1).fit(manifold)
         radius = tree.kneighbors(manifold)[0][:, k]
         distances = np.linalg.norm(points[:, None] - manifold[None], axis=2)
         return (distances <= radius + 1e-12).any(axis=1).mean()
 
-    precision, recall = metrics.precision_recall(real, fake)
+    precision, recall = metrics.precision_recall(real, fake, k)
     assert precision == pytest.approx(share(fake.numpy(), real.numpy()))
     assert recall == pytest.approx(share(real.numpy(), fake.numpy()))
+    assert metrics.inside(fake, real, k, chunk=64) == precision
 
 
 def test_precision_sees_bad_pictures_and_recall_missing_ones():
@@ -109,6 +113,7 @@ def test_class_histogram_and_sure_share():
     assert metrics.class_histogram(logits).tolist() == [0.75, 0.25, 0]
     assert metrics.confident_share(logits) == 0.75
     assert metrics.confident_share(logits, above=0.3) == 1
+    assert metrics.confident_share(torch.tensor([[9.0, 9, 0]])) == 0  # sure of two classes is sure of none
 
 
 def test_coverage_counts_modes_good_samples_and_evenness():
@@ -189,6 +194,16 @@ def test_the_ruler_grows_with_damage(ruler):
     assert distances[0] < distances[1] < distances[2]
     one_class = real[: len(real) // 10].repeat(10, 1, 1, 1)
     assert ruler.distance(one_class) > 5 * distances[0]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"), [("mnist", "mnist"), ("mnist-5k", "mnist"), ("fashion-mnist", "fashion-mnist")]
+)
+def test_each_data_set_has_its_own_ruler(dataset, name):
+    ruler, classifier = metrics.ruler(dataset), networks.load(f"classifier-{name}")
+    assert torch.equal(ruler.classifier.head.weight, classifier.head.weight)
+    assert np.array_equal(ruler.reference.covariance, classifier.covariance.numpy())
+    assert ruler.reference.mean.dtype == ruler.reference.covariance.dtype == np.float64
 
 
 def test_an_unknown_ruler_gets_a_sentence():

@@ -66,15 +66,23 @@ def test_initialisation_keeps_the_mean_square(block):
     """Through a layer and LeakyReLU 0.2, up to border effects: within 20 %."""
     torch.manual_seed(0)
     make = {
-        "linear": (nn.Linear(256, 256), torch.randn(512, 256)),
-        "down": (down(64, 64)[0], torch.randn(16, 64, 32, 32)),
-        "up": (up(64, 64)[0], torch.randn(16, 64, 32, 32)),
+        "linear": (nn.Sequential(nn.Linear(256, 256), nn.LeakyReLU(0.2)), torch.randn(512, 256)),
+        "down": (down(64, 64), torch.randn(16, 64, 32, 32)),
+        "up": (up(64, 64), torch.randn(16, 64, 32, 32)),
     }
-    layer, x = make[block]
-    initialise(layer)
-    out = nn.functional.leaky_relu(layer(x), 0.2)
+    network, x = make[block]
+    initialise(network)
+    layer, out = network[0], network(x)
     assert out.square().mean().sqrt().item() == pytest.approx(1, rel=0.2)
+    torch.testing.assert_close(out, nn.functional.leaky_relu(layer(x), 0.2))
+    assert layer.weight.std().item() == pytest.approx((2 / 1.04 / fan_in(layer)) ** 0.5, rel=0.01)
     assert layer.bias.abs().max() == 0
+
+
+def test_the_embedding_of_a_class_starts_with_length_one():
+    torch.manual_seed(0)
+    lengths = Discriminator(classes=200).embed.weight.norm(dim=1)
+    assert lengths.square().mean().item() == pytest.approx(1, rel=0.05)
 
 
 def test_fan_in_counts_what_reaches_one_output():
@@ -120,6 +128,7 @@ def test_weights_that_are_not_there_or_not_ours_get_a_sentence(tmp_path):
     for about in (
         {},
         {"class": "Unet", "config": "{}"},
+        {"class": "Discriminator", "config": json.dumps({"width": 8})},
         {"class": "Generator", "config": json.dumps({"width": 16})},
     ):
         save_file(weights, damaged, metadata=about)
@@ -142,18 +151,20 @@ def test_spectral_norm_agrees_with_torch_and_with_the_singular_values(layer):
 
 def test_spectral_norm_sends_the_gradient_through_its_divisor_and_rests_in_eval():
     torch.manual_seed(0)
-    layer = spectral_norm(nn.Linear(6, 4))
+    layer = spectral_norm(nn.Linear(6, 4)).eval()
+    u = layer.parametrizations.weight[0].u.clone()
+    assert torch.equal(layer.weight, layer.weight)
+    assert torch.equal(u, layer.parametrizations.weight[0].u)
+    layer.train()
     for _ in range(100):
         layer.weight  # noqa: B018, each look is a step of power iteration
     original = layer.parametrizations.weight.original
     layer.eval()
-    u = layer.parametrizations.weight[0].u.clone()
     a = torch.randn(4, 6)
     (gradient,) = torch.autograd.grad((layer.weight * a).sum(), original)
     W = original.detach().double().requires_grad_()
     (exact,) = torch.autograd.grad((W / torch.linalg.matrix_norm(W, 2) * a).sum(), W)
     torch.testing.assert_close(gradient, exact.float(), rtol=1e-2, atol=1e-3)
-    assert torch.equal(u, layer.parametrizations.weight[0].u)
     assert isinstance(layer.parametrizations.weight[0], SpectralNorm)
 
 

@@ -331,6 +331,33 @@ def test_setup_cell_on_a_hosted_service_clones_once_and_installs_what_is_missing
     assert first == "/content/genimg"
 
 
+def test_a_stamp_outlives_prose_and_outputs_and_no_change_of_code() -> None:
+    nb = notebook(prose("# Title"), code("a = 1"), code("b = 2"), code("c = 3"))
+    nb["metadata"]["genimg"] = {"source_hash": chapters.source_hash(nb)}
+    nb["cells"][0]["source"], nb["cells"][1]["outputs"] = "# Another title", [stream("1")]
+    assert not stamp.stale(nb)
+    for number in (1, 2, 3):
+        changed = copy.deepcopy(nb)
+        changed["cells"][number]["source"] = f"{'abc'[number - 1]} = 7"
+        assert stamp.stale(changed)
+    nb["cells"][2:] = nb["cells"][:1:-1]
+    assert stamp.stale(nb)
+
+
+def test_check_names_the_chapters_whose_stamp_no_longer_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, nb = tmp_path / "07_x.ipynb", notebook(code("a = 1"))
+    monkeypatch.setattr(stamp, "chapters", lambda: [path])
+    nb["metadata"]["genimg"] = {"source_hash": chapters.source_hash(nb)}
+    chapters.write(path, nb)
+    assert stamp.main(["--check"]) == 0
+    nb["cells"][0]["source"] = "a = 2"
+    chapters.write(path, nb)
+    assert stamp.main(["--check"]) == 1
+    assert capsys.readouterr().out.startswith("07_x.ipynb: its code changed")
+
+
 def test_stamping_runs_cleans_and_stamps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GENIMG_TIER", "GENIMG_RUNS"):
         monkeypatch.setenv(name, os.environ[name])

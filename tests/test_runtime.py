@@ -25,10 +25,21 @@ def plain_environment(monkeypatch):
 def test_the_tier_follows_the_machine_and_is_never_smoke_by_itself(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert runtime.tier().name == "cpu"
+    assert runtime.tier().pick(smoke=1, cpu=2, gpu=3) == 2
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert runtime.tier().name == "gpu"
+    assert runtime.tier().pick(smoke=1, cpu=2, gpu=3) == 3
     monkeypatch.setenv("GENIMG_TIER", "smoke")
     assert runtime.tier().pick(smoke=1, cpu=2, gpu=3) == 1
+
+
+def test_the_device_follows_the_machine_unless_one_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert runtime.device() == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert runtime.device() == torch.device("cuda")
+    monkeypatch.setenv("GENIMG_DEVICE", "cpu")
+    assert runtime.device() == torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -36,12 +47,14 @@ def test_the_tier_follows_the_machine_and_is_never_smoke_by_itself(monkeypatch):
     [
         ("GENIMG_TIER", "fast", runtime.tier),
         ("GENIMG_DEVICE", "tpu", runtime.device),
+        ("GENIMG_DEVICE", "cuda", runtime.device),
         ("GENIMG_DEVICE", "mps", runtime.device),
         ("GENIMG_THREADS", "0", runtime.threads),
         ("GENIMG_THREADS", "many", runtime.threads),
     ],
 )
 def test_a_wrong_setting_gets_a_sentence(monkeypatch, name, value, call):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=f"{name}.*{value}.*unset it"):
@@ -64,14 +77,15 @@ def test_a_cpu_gets_bfloat16_only_with_units_for_it(monkeypatch, avx, amx):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     expected = torch.bfloat16 if avx or amx else torch.float32
     assert runtime.precision(torch.device("cpu")) is expected
+    assert runtime.precision(torch.device("mps")) is torch.float32
 
 
 def test_a_placed_network_computes_low_and_answers_in_float32(monkeypatch):
     monkeypatch.setattr(runtime, "precision", lambda device: torch.bfloat16)
     seen = []
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 1))
+    network = nn.Sequential(nn.Conv2d(2, 2, 3), nn.Flatten(), nn.Linear(8, 1))
     network[2].register_forward_hook(lambda module, given, out: seen.append(out.dtype))
-    x = torch.randn(2, 1, 4, 4)
+    x = torch.randn(2, 2, 4, 4)
     before = network(x)
     placed = runtime.place(network, torch.device("cpu"))
     out = placed(x)
@@ -79,6 +93,18 @@ def test_a_placed_network_computes_low_and_answers_in_float32(monkeypatch):
     assert out.dtype is torch.float32
     torch.testing.assert_close(out, before, rtol=0.05, atol=0.05)
     assert placed[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+class TwoHeads(nn.Linear):
+    def forward(self, x):
+        y = super().forward(x)
+        return y, y.exp()
+
+
+def test_each_output_of_a_placed_network_is_float32(monkeypatch):
+    monkeypatch.setattr(runtime, "precision", lambda device: torch.bfloat16)
+    outputs = runtime.place(TwoHeads(3, 1), torch.device("cpu"))(torch.ones(2, 3))
+    assert [out.dtype for out in outputs] == [torch.float32] * 2
 
 
 def test_a_copy_of_a_placed_network_uses_its_own_weights(monkeypatch):
@@ -98,6 +124,8 @@ def test_threads_leave_room_on_a_busy_machine(monkeypatch):
     for cores, threads in [(1, 1), (2, 1), (4, 2), (64, 4)]:
         monkeypatch.setattr(os, "cpu_count", lambda n=cores: n)
         assert runtime.threads() == threads == torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert runtime.threads() == 2 == torch.get_num_threads()
     monkeypatch.setenv("GENIMG_THREADS", "3")
     assert runtime.threads() == 3 == torch.get_num_threads()
 
@@ -108,16 +136,19 @@ def test_seed_repeats_all_generators():
     import numpy
 
     draws = []
-    for _ in range(2):
-        runtime.seed(7)
+    for number in (7, 7, 8):
+        runtime.seed(number)
         draws.append((random.random(), numpy.random.rand(), torch.rand(1).item()))
     assert draws[0] == draws[1]
+    assert all(a != b for a, b in zip(draws[1], draws[2], strict=True))
 
 
 def test_folders_follow_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("GENIMG_RUNS", str(tmp_path / "deep" / "runs"))
-    assert runtime.folder("runs") == tmp_path / "deep" / "runs"
-    assert runtime.folder("runs").is_dir()
+    for kind in ("data", "runs"):
+        monkeypatch.setenv(f"GENIMG_{kind.upper()}", str(tmp_path / "deep" / kind))
+    for kind in ("data", "runs"):
+        assert runtime.folder(kind) == tmp_path / "deep" / kind
+        assert runtime.folder(kind).is_dir()
 
 
 def status(lines, word):
@@ -145,6 +176,12 @@ def test_the_report_says_what_is_absent_and_what_to_do(monkeypatch, tmp_path):
 
 def refuse(*_, **__):
     raise OSError("no route")
+
+
+def test_the_report_asks_no_network_when_offline(monkeypatch):
+    monkeypatch.setattr(runtime.socket, "create_connection", refuse)
+    monkeypatch.setenv("GENIMG_OFFLINE", "1")
+    assert [line.text for line in runtime.at_hand({})] == ["GENIMG_OFFLINE=1: nothing is downloaded"]
 
 
 def test_the_report_of_a_gpu_names_its_capability(monkeypatch):

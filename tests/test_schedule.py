@@ -16,7 +16,8 @@ def rate(step, total=1000, **how):
 def test_the_rate_rises_stays_and_falls():
     assert rate(0) == pytest.approx(0.5 / 100)
     assert rate(99) == rate(499) == rate(500) == pytest.approx(0.5)
-    assert rate(750) == pytest.approx(0.5 * 0.525)
+    assert rate(625) == pytest.approx(0.5 * 0.7625)
+    assert rate(750) == rate(75, total=100, warm_up=1) == pytest.approx(0.5 * 0.525)
     assert rate(1000) == pytest.approx(0.5 * 0.05)
     rates = [rate(step) for step in range(500, 1000)]
     assert rates == sorted(rates, reverse=True)
@@ -25,6 +26,14 @@ def test_the_rate_rises_stays_and_falls():
 def test_warm_up_and_last_rate_can_be_named():
     assert rate(0, warm_up=1) == pytest.approx(0.5)
     assert rate(1000, last=0.2) == pytest.approx(0.1)
+
+
+def test_every_group_of_every_optimiser_is_set():
+    groups = [{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)]}]
+    optimisers = [torch.optim.SGD([dict(g) for g in groups], lr=lr) for lr in (0.5, 2.0)]
+    anneal(optimisers, 1000, 1000)
+    rates = [group["lr"] for optimiser in optimisers for group in optimiser.param_groups]
+    assert rates == pytest.approx([0.025, 0.025, 0.1, 0.1])
 
 
 def test_an_album_comes_back_as_it_was(tmp_path):
