@@ -88,7 +88,7 @@ def _least_cost(targets: Tensor, q: float) -> Tensor:
 # For these n and q the cheapest constant is a single number, and every definition of a quantile agrees on it.
 best_constant = Exercise(
     name="best_constant",
-    confirms="no other constant costs less, on four sets of targets.",
+    confirms="no other constant costs less, on five sets of targets.",
     property="as large as the largest targets for q near 1, as small as the smallest for q near 0",
     reference=_ranked,
     inputs=[
@@ -223,8 +223,8 @@ def _stray_terms(share: Tensor) -> tuple[Tensor, Tensor]:
 
 jsd_stray = Exercise(
     name="jsd_stray",
-    confirms="0 where nothing strays, ln 2 where all does; the first strays cost most.",
-    property="0 for share = 0, ln 2 for share = 1, steeper at first than later",
+    confirms="0 where nothing strays, ln 2 where all does; the last strays cost most.",
+    property="0 for share = 0, ln 2 for share = 1, gentle at first and steeper later",
     reference=lambda share: sum(_stray_terms(share)) / 2,
     inputs=[(_double(0.5),), (_double(0.1),), (_double(0.93),)],
     edges={
@@ -234,7 +234,7 @@ jsd_stray = Exercise(
     tolerance=1e-6,
     wrong={
         "that is the total variation. How sure can one be of each sample is another question.": [lambda s: s],
-        "a straight line from 0 to ln 2: the value at both ends is right, and strays cost more at first.": [
+        "a straight line from 0 to ln 2: right at both ends, but a JSD is convex and lies below it between them.": [
             lambda s: s * log(2)
         ],
         "twice too much: the two divergences are averaged, not added.": [lambda s: sum(_stray_terms(s))],
