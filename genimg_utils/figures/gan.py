@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from genimg_utils.plotting import (
     GENERATED,
@@ -88,7 +89,7 @@ def density_ratio(
 
     All arrays hold n numbers, over x in ascending order; the densities are drawn on one scale of their own.
     """
-    title = title or "From samples alone it learns the ratio, but only where there are samples"
+    title = title or "From samples alone it learns the ratio, but only where both kinds have samples"
     x, ratio, logit, p_data, p_G = (
         torch.as_tensor(v).detach().flatten().numpy() for v in (x, ratio, logit, p_data, p_G)
     )
@@ -115,12 +116,14 @@ def field(
     title: str = "",
     limit: float = 4.0,
     columns: int = 3,
+    arrows: int = 0,
 ) -> Figure:
     """The discriminator's logit as a coloured plane with real and generated points on it, a panel each, one scale.
 
     panels: name → (logit [n, n], row by row from below over the square [−extent, extent]², points [N, 2]);
     real [M, 2], one for all or by panel. Blue is where the logit says "data", vermilion where it says
-    "generated"; beyond ±limit both are full.
+    "generated"; beyond ±limit both are full. The first `arrows` points carry an arrow up the logit's slope: long where
+    it is steep, none where it is flat.
     """
     if not panels:
         raise ValueError("there is no panel to draw")
@@ -138,16 +141,30 @@ def field(
         logit, points, data = (torch.as_tensor(v).detach().cpu() for v in (logit, points, data))
         axis = np.linspace(-extent, extent, len(logit))
         shaded = ax.contourf(axis, axis, logit, levels, cmap=shades, extend="both")
-        ax.scatter(*data.T, s=3, color=REAL, linewidths=0)
-        ax.scatter(*points.T, s=5, color=GENERATED, linewidths=0.3, edgecolors="white")
+        if arrows:
+            ax.quiver(*points[:arrows].T, *uphill(logit, points[:arrows], extent).T, **ARROW)
+        ax.scatter(*data.T, s=6, color=REAL, linewidths=0.3, edgecolors="white")
+        ax.scatter(*points.T, s=7, color=GENERATED, marker="s", linewidths=0.3, edgecolors="white")
         ax.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
         ax.set_title(name, fontsize=9, loc="center", pad=3)
     bar = figure.colorbar(shaded, ax=axes, shrink=0.7, ticks=[-limit, 0, limit])
-    bar.set_label("logit: generated or data?", fontsize=9)
+    bar.set_label("← generated · data →", fontsize=9)
     bar.outline.set_visible(False)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
+
+
+ARROW = {"color": TRUTH, "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.008, "zorder": 3}
+
+
+def uphill(logit: Tensor, points: Tensor, extent: float) -> Tensor:
+    """Arrows [N, 2] up the slope of logit [n, n] at points [N, 2], g/(2 + |g|) long: below 1, and 0 on a plane."""
+    spacing = 2 * extent / (len(logit) - 1)
+    along_y, along_x = torch.gradient(logit, spacing=spacing)
+    column, row = ((points + extent) / spacing).round().long().clamp(0, len(logit) - 1).T
+    slope = torch.stack([along_x[row, column], along_y[row, column]], dim=1)
+    return slope / (2 + slope.norm(dim=1, keepdim=True))
 
 
 def pairing(x: ArrayLike, y: ArrayLike, title: str = "") -> Figure:
@@ -271,4 +288,16 @@ def fits(x: ArrayLike, p_data: ArrayLike, fitted: Mapping[str, ArrayLike], title
         ax.spines.left.set_visible(False)
     ax.set_ylim(0, 1.05 * max(panel.dataLim.y1 for panel in axes.flat))
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def loss_and_share(step: ArrayLike, loss: ArrayLike, share: ArrayLike, title: str = "") -> Figure:
+    """The generator's loss over the steps, and below it the share of its points that lie on a hill."""
+    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(WIDTH, 3.8), layout="constrained")
+    above.set(ylabel="loss")
+    above.set_title(title, loc="left")
+    below.set(ylabel="share", xlabel="step", ylim=(0, 1))
+    step, loss, share = (torch.as_tensor(v) for v in (step, loss, share))
+    lines(above, {"generator's loss": (step, loss)}, {"ln 2": log(2)}, smooth=1)
+    lines(below, {"on a hill": (step, share)}, {}, smooth=1)
     return figure

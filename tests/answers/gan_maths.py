@@ -32,6 +32,11 @@ def jsd_by_kls(p: Tensor, q: Tensor, dx: float) -> Tensor:
     return 0.5 * dx * torch.einsum("kn->", torch.stack(terms))
 
 
+def jsd_by_trapezoids(p: Tensor, q: Tensor, dx: float) -> Tensor:
+    m = (p + q) / 2
+    return torch.trapezoid(torch.xlogy(p, p) + torch.xlogy(q, q) - 2 * torch.xlogy(m, m), dx=dx) / 2
+
+
 def jsd_by_kl_div(p: Tensor, q: Tensor, dx: float) -> Tensor:
     log_m = ((p + q) / 2).clamp(min=1e-300).log()
     return dx * sum(torch.nn.functional.kl_div(log_m, a, reduction="sum") for a in (p, q)) / 2
@@ -105,7 +110,7 @@ RIGHT: dict[str, list[Callable[..., Any]]] = {
             - torch.einsum("n->", softplus(fake_logits.flatten())) / fake_logits.numel()
         ),
     ],
-    "jsd": [jsd_by_kls, jsd_by_kl_div, jsd_in_scipy, jsd_from_the_value],
+    "jsd": [jsd_by_kls, jsd_by_kl_div, jsd_by_trapezoids, jsd_in_scipy, jsd_from_the_value],
     "best_D": [
         lambda p, q, share: 1 / (1 + (1 - share) * q / (share * p)),
         lambda p, q, share: torch.sigmoid(p.log() - q.log() + math.log(share / (1 - share))),
@@ -124,6 +129,7 @@ RIGHT: dict[str, list[Callable[..., Any]]] = {
         lambda p: [-p, -(1 - p)],
         Module(lambda p: torch.stack([-p, p - 1])),
         lambda p: ((-p).numpy(), (p - 1).tolist()),
+        lambda p: np.stack([-p.numpy(), p.numpy() - 1]),
     ],
     "alternating_step": [step_by_autograd, step_with_optimisers, step_in_numbers],
     "conjugate": [
@@ -185,7 +191,16 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     ),
     (check.gan.ratio_from_logit, lambda d, share: torch.exp(d), "as they arrive"),
     (check.gan.slopes, lambda p: (1 / (p - 1), -1 / p), "the slopes in D"),
-    (check.gan.slopes, lambda p: -p, "your answer is a value of type str"),
+    (check.gan.slopes, lambda p: -p, "two values, first the saturating slope"),
+    (check.gan.slopes, lambda p: (-p,), "yours is one"),
+    (check.gan.slopes, lambda p: {"sat": -p, "non": p - 1}, "yours is a value of type dict"),
+    (check.gan.slopes, lambda p: ("-p", "p - 1"), "your answer is a value of type str"),
+    (check.gan.alternating_step, lambda t, p, r: t - r * p, "first θ, then ψ; yours is one."),
+    (check.gan.alternating_step, lambda t, p, r: float(t), "two values"),
+    (check.gan.best_D, lambda p, q, share: p / (share * p + (1 - share) * q), "not above it"),
+    (check.gan.ratio_from_logit, lambda d, share: d.sigmoid() / share * (1 - share), "need not"),
+    (check.gan.alternating_step, lambda t, p, r: (t + r * (p - r * t), p - r * t), "σ is missing"),
+    (check.gan.conjugate, lambda t: t / (1 - t) - ((1 / (1 - t)).sqrt() - 1) ** 2, "square it"),
     (check.gan.alternating_step, simultaneous, "sees the new one"),
     (
         check.gan.alternating_step,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, linspace, sigmoid, tensor, xlogy
 from torch.nn.functional import logsigmoid, softplus
 
-from genimg_utils.check import Exercise, Observation
+from genimg_utils.check import Exercise, Observation, kind
 from genimg_utils.check.gan.common import FAR, UNSTABLE, draw
 
 Pair = tuple[Any, Any]
@@ -44,6 +44,9 @@ value = Exercise(
         ],
         "you take the logarithm of a mean. The value is a mean of logarithms, which is smaller.": [
             lambda r, f: sigmoid(r).mean().log() + (1 - sigmoid(f)).mean().log()
+        ],
+        "one mean over all points weighs the more numerous kind more. Each expectation has a mean of its own.": [
+            lambda r, f: 2 * torch.cat([logsigmoid(r), logsigmoid(-f)]).mean()
         ],
         "the generated points are missing.": [lambda r, f: logsigmoid(r).mean()],
         "the real points are missing.": [lambda r, f: logsigmoid(-f).mean()],
@@ -84,7 +87,7 @@ def _of_mixture(mixture: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Te
     return divergence
 
 
-_left, _right = (tensor(v, dtype=torch.float64) for v in ([0.0, 1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.5, 1.5]))
+_left, _right = (tensor(v, dtype=torch.float64) for v in ([0, 1.0, 1, 0, 0, 0], [0, 0, 0, 0.5, 1.5, 0]))
 
 jsd = Exercise(
     name="jsd",
@@ -164,6 +167,9 @@ best_D = Exercise(
             lambda p, q, share: (1 - share) * p / ((1 - share) * p + share * q)
         ],
         "share weighs the real points above the bar and not below it.": [lambda p, q, share: share * p / (p + q)],
+        "share weighs the real points below the bar and not above it.": [
+            lambda p, q, share: p / (share * p + (1 - share) * q)
+        ],
         "the generated points have a share, too: what is left of 1.": [lambda p, q, share: share * p / (share * p + q)],
         "those are the odds. A probability is the odds over one more than them.": [
             lambda p, q, share: share * p / ((1 - share) * q),
@@ -191,6 +197,9 @@ ratio_from_logit = Exercise(
     },
     wrong={
         "that is the probability D, not the ratio of densities.": [lambda d, share: sigmoid(d)],
+        "the shares are out and σ is in: a probability stays below 1, a ratio of densities need not.": [
+            lambda d, share: sigmoid(d) * (1 - share) / share
+        ],
         "those are the odds of the two kinds as they arrive. With unequal shares they are not yet the ratio.": [
             lambda d, share: d.exp()
         ],
@@ -219,6 +228,18 @@ ratio_from_logit = Exercise(
 # The generator
 
 
+class Miscounted(str):
+    """What is said of an answer that is not two values."""
+
+
+class PairExercise(Exercise):
+    """An exercise whose answer returns two values."""
+
+    def _unlike(self, yours: list[Observation], right: list[Observation]) -> str | None:
+        said = next((v for call in yours for v in call.values() if isinstance(v, Miscounted)), None)
+        return said or super()._unlike(yours, right)
+
+
 def _pair(names: tuple[str, str]) -> Callable[..., Observation]:
     """Calls a function that returns two things, and calls them by name."""
 
@@ -226,9 +247,13 @@ def _pair(names: tuple[str, str]) -> Callable[..., Observation]:
         value = function(*arguments)
         if value is None or value is ...:
             return dict.fromkeys(names, value)
-        if not isinstance(value, tuple | list | Tensor) or len(value) != 2:
-            return dict.fromkeys(names, "one value where two were asked for")
-        return dict(zip(names, value, strict=True))
+        several = isinstance(value, tuple | list) or getattr(value, "ndim", 0) > 0
+        if several and len(value) == 2:
+            return dict(zip(names, value, strict=True))
+        found = f"{len(value)} values" if several and len(value) > 1 else "one"
+        found = kind(value) if isinstance(value, dict | str) else found
+        wanted = f"return two values, first {names[0]}, then {names[1]}; yours is {found}."
+        return dict.fromkeys(names, Miscounted(wanted))
 
     return observe
 
@@ -241,7 +266,7 @@ def _non(p: Tensor) -> Tensor:
     return p - 1
 
 
-slopes = Exercise(
+slopes = PairExercise(
     name="slopes",
     confirms="together they always pull with weight 1; where D is sure, all of it is in the non-saturating one.",
     property="two negative slopes: both losses fall as the logit rises, one hardly where p is near 0, one near 1",
@@ -303,7 +328,7 @@ def _with(D: Callable[..., Tensor], G: Callable[..., Tensor]) -> Callable[..., P
 
 _scalars = [tuple(tensor(v, dtype=torch.float64) for v in pair) for pair in ((1.0, 0.5), (-0.8, 1.5), (2.0, -0.3))]
 
-alternating_step = Exercise(
+alternating_step = PairExercise(
     name="alternating_step",
     confirms="first the discriminator climbs, then the generator answers to the new one.",
     property="ψ turns against the side on which θ lies, and θ then follows the sign of the new ψ",
@@ -324,6 +349,12 @@ alternating_step = Exercise(
         ],
         "your generator climbs its own loss. It wants it small.": [
             _with(_move_D, lambda t, p, r: t - r * p * sigmoid(-p * t))
+        ],
+        "the real half of the value adds nothing: at the data x is 0, and so is the slope of ψ x in ψ.": [
+            _with(lambda t, p, r: p + r * (0.5 - t * sigmoid(p * t)), _move_G)
+        ],
+        "σ is missing: that is the game in which the logit itself is the value. Here it goes through a logarithm.": [
+            _with(lambda t, p, r: p - r * t, lambda t, p, r: t + r * p)
         ],
         "rate is missing.": [lambda t, p, r: _step(t, p, 1.0)],
         "the chain rule stops half-way: d = ψ x, so the slope in ψ brings a factor θ, and that in θ a factor ψ.": [
@@ -352,6 +383,12 @@ conjugate = Exercise(
         "that is the u at which the supremum is reached. What is u t − f(u) there?": [lambda t: (1 - t) ** -2],
         "f(u) is not yet subtracted: that is u t alone.": [lambda t: t / (1 - t) ** 2],
         "that is f at the u of the supremum, to be subtracted from u t.": [lambda t: (t / (1 - t)) ** 2],
+        "you inserted √u for u: square it first.": [
+            lambda t: t / (1 - t) - ((1 - t).rsqrt() - 1) ** 2,
+        ],
+        "the slope of f is wrong: there the root has a factor 2, which cancels the ½ of its own slope.": [
+            lambda t: t / (4 * (1 - t) ** 2) - (1 / (2 * (1 - t)) - 1) ** 2,
+        ],
         "f was added where it should be subtracted.": [lambda t: t / (1 - t) ** 2 + (t / (1 - t)) ** 2],
         "the sign of t is flipped in one place: check that u solves f′(u) = t.": [
             lambda t: t / (1 + t),
