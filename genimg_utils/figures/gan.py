@@ -155,7 +155,7 @@ def field(
     return figure
 
 
-ARROW = {"color": TRUTH, "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.008, "zorder": 3}
+ARROW = {"color": TRUTH, "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006, "zorder": 3}
 
 
 def uphill(logit: Tensor, points: Tensor, extent: float) -> Tensor:
