@@ -275,7 +275,9 @@ def bars(
     """
     if not values:
         raise ValueError("there is no bar to draw")
-    figure, ax = chart(title, xlabel, height=0.9 + 0.34 * len(values))
+    figure, ax = chart("", xlabel, height=0.9 + 0.34 * len(values))
+    if title:  # over the labels too: beside long ones the axes are narrow
+        figure.suptitle(fill(title, 84), x=0.01, ha="left", fontsize=plt.rcParams["axes.titlesize"])
     for row, (label, colour) in enumerate(zip(values, colours(values, spare=(GENERATED,)), strict=True)):
         seeds = np.atleast_1d(np.asarray(values[label], dtype=float))
         mean, error = seeds.mean(), (errors or {}).get(label, 0)
