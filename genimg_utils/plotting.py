@@ -169,6 +169,12 @@ def chart(title: str, xlabel: str, ylabel: str = "", height: float = 3.0) -> tup
     return figure, ax
 
 
+def headline(figure: Figure, title: str, width: int = 84) -> None:
+    """A title over the whole figure, not over its axes; broken after `width` characters."""
+    if title:
+        figure.suptitle(fill(title, width), x=0.01, ha="left", fontsize=plt.rcParams["axes.titlesize"])
+
+
 def write(ax: Axes, text: str, at: tuple[float, float], color: str, shift: float, x: str = "data") -> Annotation:
     """Writes text right of a point, or left of it where shift, in points, is negative."""
     note = ax.annotate(text, at, (shift, 0), (x, "data"), "offset points", annotation_clip=False)
@@ -276,8 +282,7 @@ def bars(
     if not values:
         raise ValueError("there is no bar to draw")
     figure, ax = chart("", xlabel, height=0.9 + 0.34 * len(values))
-    if title:  # over the labels too: beside long ones the axes are narrow
-        figure.suptitle(fill(title, 84), x=0.01, ha="left", fontsize=plt.rcParams["axes.titlesize"])
+    headline(figure, title)  # over the labels too: beside long ones the axes are narrow
     for row, (label, colour) in enumerate(zip(values, colours(values, spare=(GENERATED,)), strict=True)):
         seeds = np.atleast_1d(np.asarray(values[label], dtype=float))
         mean, error = seeds.mean(), (errors or {}).get(label, 0)

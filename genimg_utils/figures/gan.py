@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from math import ceil, log
-from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,6 +24,7 @@ from genimg_utils.plotting import (
     beside,
     chart,
     colours,
+    headline,
     lines,
     strip,
 )
@@ -150,8 +150,7 @@ def field(
     bar = figure.colorbar(shaded, ax=axes, shrink=0.7, ticks=[-limit, 0, limit])
     bar.set_label("← generated · data →", fontsize=9)
     bar.outline.set_visible(False)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    headline(figure, title)
     return figure
 
 
@@ -185,7 +184,7 @@ def pairing(x: ArrayLike, y: ArrayLike, title: str = "") -> Figure:
     axes[0].tick_params(axis="y", length=0)
     for label, colour in zip(axes[0].get_yticklabels(), (REAL, GENERATED), strict=True):
         label.set_color(colour)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    headline(figure, title)
     return figure
 
 
@@ -269,7 +268,7 @@ def panels(count: int, columns: int, title: str) -> tuple[Figure, list[Axes]]:
     figure, axes = plt.subplots(
         rows, columns, squeeze=False, figsize=(side * columns, side * rows + 0.35), layout="constrained"
     )
-    figure.suptitle(fill(title, 38 * max(columns, 2)), x=0.01, ha="left", fontsize=plt.rcParams["axes.titlesize"])
+    headline(figure, title, width=38 * max(columns, 2))
     for ax in axes.flat[count:]:
         ax.axis("off")
     return figure, list(axes.flat[:count])
@@ -287,7 +286,7 @@ def fits(x: ArrayLike, p_data: ArrayLike, fitted: Mapping[str, ArrayLike], title
         ax.set(xlabel="$x$", yticks=[])
         ax.spines.left.set_visible(False)
     ax.set_ylim(0, 1.05 * max(panel.dataLim.y1 for panel in axes.flat))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    headline(figure, title)
     return figure
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from genimg_utils.plotting import GENERATED, WIDTH, Images
+from genimg_utils.plotting import GENERATED, WIDTH, Images, headline
 
 WINDOW = 6
 
@@ -40,8 +40,7 @@ def image_tensor(image: Images, title: str = "") -> Figure:
     for ax in (whole, part):
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=plt.rcParams["axes.titlesize"])
+    headline(figure, title)
     return figure
 
 

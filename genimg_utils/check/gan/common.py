@@ -1,6 +1,7 @@
 """What the exercises of several chapters share: inputs of a seed of their own, gradients, two frequent hints."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, randn, tensor, zeros_like
@@ -30,8 +31,12 @@ def with_gradients(function: Function, *logits: Tensor) -> Observation:
     """The value of a loss, and the gradient that it sends back to each of its logits."""
     logits = tuple(d.requires_grad_() for d in logits)
     value = function(*logits)
-    slopes: Sequence[Tensor | None] = [None] * len(logits)
+    return {"your answer": value, "the gradient": torch.cat([g.flatten() for g in gradients(value, *logits)])}
+
+
+def gradients(value: Any, *inputs: Tensor) -> list[Tensor]:
+    """What a scalar sends back to each of the inputs; zeros where nothing can come."""
+    slopes: Sequence[Tensor | None] = [None] * len(inputs)
     if isinstance(value, Tensor) and value.requires_grad and value.numel() == 1:
-        slopes = torch.autograd.grad(value.sum(), logits, allow_unused=True)
-    gradients = [zeros_like(d) if s is None else s for d, s in zip(logits, slopes, strict=True)]
-    return {"your answer": value, "the gradient": torch.cat([g.flatten() for g in gradients])}
+        slopes = torch.autograd.grad(value.sum(), inputs, allow_unused=True)
+    return [zeros_like(x) if slope is None else slope for x, slope in zip(inputs, slopes, strict=True)]

@@ -7,7 +7,7 @@ from torch import Tensor, nn, tensor
 from torch.nn.functional import relu, softplus
 
 from genimg_utils.check import Choice, Exercise, Function, Observation
-from genimg_utils.check.gan.common import NO_GRADIENT, draw, with_gradients
+from genimg_utils.check.gan.common import NO_GRADIENT, draw, gradients, with_gradients
 from genimg_utils.losses import gradient_penalty, hinge
 from genimg_utils.losses.gan import squared_gradient
 
@@ -86,10 +86,8 @@ def _cost_and_gradient(function: Function, D: _Judge, real: Tensor, fake: Tensor
     with torch.random.fork_rng():
         torch.manual_seed(2)
         cost = function(D, real, fake)
-    slope: Tensor | None = None
-    if isinstance(cost, Tensor) and cost.requires_grad and cost.numel() == 1:
-        (slope,) = torch.autograd.grad(cost.sum(), D.w, allow_unused=True)
-    return {f"the penalty of {D.about}": cost, "its gradient": tensor(0.0) if slope is None else slope}
+    (slope,) = gradients(cost, D.w)
+    return {f"the penalty of {D.about}": cost, "its gradient": slope}
 
 
 _few, _many = torch.zeros(8, 1, 2, 1), torch.zeros(200_000, 1, 2, 1)
