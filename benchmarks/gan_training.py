@@ -35,6 +35,11 @@ RESULTS = Path(__file__).resolve().parent / "results" / "gan_training.json"
 DATASET, SAMPLES = "mnist-5k", 10_000
 
 
+def machine() -> str:
+    """What the times depend on."""
+    return f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
+
+
 # ---- quality over seeds
 
 
@@ -320,7 +325,7 @@ def main(arguments: list[str]) -> None:
             "FD-64": round(judge.distance(training.images), 4),
             "sure": round(metrics.confident_share(judge.logits(training.images)), 4),
         },
-        "machine": f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}",
+        "machine": machine(),
     }
     if chosen.only != "comparison":
         results["runs"] = seeds_of(chosen.seeds, chosen.steps)
