@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from torch import Tensor
 
+from genimg_utils.losses.vae import Likelihood, log_weights, reparameterise
 from genimg_utils.networks import Classifier, load
 
 # N, M pictures, d feature dimensions (64 for FD-64)
@@ -134,6 +135,73 @@ def nearer_to_training(fake: Tensor, training: Tensor, held_out: Tensor) -> tupl
 def in_chunks(function: Callable[[Tensor], Tensor], x: Tensor, chunk: int = 500) -> Tensor:
     """`function` over x [N, …] in chunks, joined: bounded memory for any N."""
     return torch.cat([function(c) for c in x.split(chunk)])
+
+
+class LogLikelihood(NamedTuple):
+    """An importance-sampled estimate of log p(x), [N], its standard error, [N], and the ELBO of the same samples, [N].
+
+    The estimate is a lower bound on average, and the error that of its logarithm by the delta method.
+    """
+
+    log_p: Tensor
+    error: Tensor
+    elbo: Tensor
+
+
+@torch.no_grad()
+def importance_log_likelihood(
+    x: Tensor,
+    encoder: Callable[..., tuple[Tensor, Tensor]],
+    decoder: Callable[..., Tensor],
+    likelihood: Likelihood,
+    k: int = 5000,
+    labels: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    chunk: int = 2000,
+) -> LogLikelihood:
+    """log (1/k Σ p(x∣z) p(z) / q(z∣x)) over k samples of q(z∣x), for pictures x [N, …]. Burda et al. 2016, eq. 8.
+
+    At most `chunk` samples are decoded at once, so that memory does not grow with N or k. Noise comes from
+    `generator`, or torch's own. In float64 from the log-weights on.
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}: at least one sample a picture is needed.")
+    if len(x) == 0:
+        raise ValueError("There is no picture to judge: x is empty.")
+    parts = []
+    for start in range(0, len(x), 100):
+        some = x[start : start + 100]  # [B, …]
+        given = () if labels is None else (labels[start : start + 100],)
+        mean, log_variance = encoder(some, *given)  # [B, Z]
+        logs = []  # of log-weights [m, B]
+        for m in torch.arange(k).split(max(chunk // len(some), 1)):
+            shape = (len(m), *mean.shape)  # [m, B, Z]
+            noise = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
+            z = reparameterise(mean, log_variance, noise)
+            output = decoder(z.flatten(0, 1), *(label.repeat(len(m)) for label in given))  # [m B, …]
+            log_likelihood = likelihood(output, some.repeat(len(m), *[1] * (some.ndim - 1))).view(len(m), -1)
+            logs.append(log_weights(log_likelihood, z, mean, log_variance))
+        parts.append(evidence(torch.cat(logs).double()))
+    return LogLikelihood(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def evidence(log_weights: Tensor) -> LogLikelihood:
+    """What log-weights [k, B] of independent samples say about log p(x); see `LogLikelihood`."""
+    k = len(log_weights)
+    log_p = log_weights.logsumexp(dim=0) - math.log(k)  # [B]
+    relative = (log_weights - log_p).exp()  # w / mean w, [k, B]
+    error = relative.std(dim=0) / math.sqrt(k) if k > 1 else torch.full_like(log_p, math.nan)
+    return LogLikelihood(log_p, error, log_weights.mean(dim=0))
+
+
+def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
+    """Which latent units answer to the picture, [Z] bool: those whose posterior mean varies by more than `threshold`.
+
+    means [N, Z] over N ≥ 2 pictures. Burda et al. 2016, section 5.1.
+    """
+    if means.ndim != 2 or len(means) < 2:
+        raise ValueError(f"Posterior means must be [N, Z] with N ≥ 2; got {list(means.shape)}.")
+    return means.var(dim=0) > threshold
 
 
 class Ruler(NamedTuple):

@@ -76,6 +76,64 @@ class Discriminator(nn.Module):
         return logits
 
 
+class Encoder(nn.Module):
+    """From pictures to the posterior q(z∣x): x [B, C, S, S] to the mean and the log-variance, both [B, Z].
+
+    labels [B] int64 where `classes` > 0: a learned picture of each class is laid beside x as one more channel.
+    """
+
+    def __init__(self, size: int = 28, channels: int = 1, latent: int = 32, width: int = 64, classes: int = 0):
+        super().__init__()
+        self.config = dict(size=size, channels=channels, latent=latent, width=width, classes=classes)
+        self.embed = nn.Embedding(classes, size * size) if classes else None
+        inputs = channels + bool(classes)
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, width // 2, 4, stride=2, padding=1),  # [B, W/2, S/2, S/2]
+            nn.SiLU(),
+            nn.Conv2d(width // 2, width, 4, stride=2, padding=1),  # [B, W, S/4, S/4]
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(width * (size // 4) ** 2, 4 * width),
+            nn.SiLU(),
+            nn.Linear(4 * width, 2 * latent),
+        )
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if self.embed is not None:
+            x = torch.cat([x, self.embed(labels).view(len(x), 1, *x.shape[2:])], dim=1)
+        mean, log_variance = self.body(x).chunk(2, dim=1)
+        return mean, log_variance
+
+
+class Decoder(nn.Module):
+    """From latents to the parameters of p(x∣z): z [B, Z] to [B, C, S, S], logits or means as the likelihood takes them.
+
+    labels [B] int64 where `classes` > 0: a learned vector of the class is joined to z.
+    """
+
+    def __init__(self, size: int = 28, channels: int = 1, latent: int = 32, width: int = 64, classes: int = 0):
+        super().__init__()
+        self.config = dict(size=size, channels=channels, latent=latent, width=width, classes=classes)
+        self.embed = nn.Embedding(classes, latent) if classes else None
+        side = size // 4
+        self.body = nn.Sequential(
+            nn.Linear(latent * (1 + bool(classes)), 4 * width),
+            nn.SiLU(),
+            nn.Linear(4 * width, width * side * side),
+            nn.SiLU(),
+            nn.Unflatten(1, (width, side, side)),  # [B, W, S/4, S/4]
+            nn.ConvTranspose2d(width, width // 2, 4, stride=2, padding=1),  # [B, W/2, S/2, S/2]
+            nn.SiLU(),
+            nn.Conv2d(width // 2, 4 * channels, 3, padding=1),  # [B, 4 C, S/2, S/2]
+            nn.PixelShuffle(2),  # [B, C, S, S]
+        )
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.embed is not None:
+            z = torch.cat([z, self.embed(labels)], dim=1)
+        return self.body(z)
+
+
 class Seeds(nn.Module):
     """Several networks of one kind, trained at once as if each were alone: row i of a batch belongs to network i % S.
 
@@ -181,7 +239,7 @@ def load(source: str | Path, device: torch.device | str = "cpu") -> nn.Module:
         with safe_open(path, framework="pt", device=str(device)) as file:
             about = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
-        kind = {c.__name__: c for c in (Generator, Discriminator, Classifier)}[about["class"]]
+        kind = {c.__name__: c for c in (Generator, Discriminator, Encoder, Decoder, Classifier)}[about["class"]]
         network = kind(**json.loads(about["config"]))
         network.load_state_dict(weights)
     except (SafetensorError, KeyError, TypeError, RuntimeError) as error:

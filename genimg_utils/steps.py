@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from genimg_utils.losses.gan import Objective, Penalty, non_saturating
+from genimg_utils.losses.vae import Likelihood, bernoulli, gaussian_kl, reparameterise
 
 
 def update(loss: Tensor, optimiser: Optimizer) -> None:
@@ -65,3 +66,30 @@ def judge(D: nn.Module, real: Tensor, fake: Tensor, given: tuple[Tensor, ...]) -
     if any(isinstance(layer, _BatchNorm) for layer in D.modules()):
         return D(real, *given), D(fake, *given)
     return D(torch.cat([real, fake]), *(torch.cat([g, g]) for g in given)).chunk(2)
+
+
+def vae_step(
+    x: Tensor,
+    noise: Tensor,
+    encoder: nn.Module,
+    decoder: nn.Module,
+    optimiser: Optimizer,
+    *,
+    likelihood: Likelihood = bernoulli,
+    beta: float = 1.0,
+    labels: Tensor | None = None,
+    update: Callable[[Tensor, Optimizer], None] = update,
+) -> dict[str, Tensor]:
+    """One ascent of both networks on the ELBO, from one sample of q(z∣x). Kingma & Welling 2014, algorithm 1, eq. 10.
+
+    x [B, C, S, S] as the likelihood takes it, noise [B, Z], labels [B] int64 or None; beta weighs the KL, and only 1
+    gives the ELBO. Returns 0-d tensors in nats a picture: −ELBO and its two terms, all without beta.
+    """
+    given = () if labels is None else (labels,)
+    mean, log_variance = encoder(x, *given)  # [B, Z], [B, Z]
+    z = reparameterise(mean, log_variance, noise)  # [B, Z]
+    reconstruction = -likelihood(decoder(z, *given), x)  # −log p(x∣z), [B]
+    kl = gaussian_kl(mean, log_variance)  # [B]
+    update((reconstruction + beta * kl).mean(), optimiser)
+    logged = {"minus_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+    return {name: value.detach().mean() for name, value in logged.items()}

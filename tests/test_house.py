@@ -218,7 +218,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "losses": set(),
     "networks": {"layers"},
     "steps": {"losses"},
-    "metrics": {"networks"},
+    "metrics": {"losses", "networks"},
     "runtime": set(),
     "points": set(),
     "seasons": set(),

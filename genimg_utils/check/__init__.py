@@ -263,6 +263,6 @@ def short(value: Any) -> str:
 
 
 # Last, because the parts are made of the classes above.
-from genimg_utils.check import gan, start  # noqa: E402
+from genimg_utils.check import gan, start, vae  # noqa: E402
 
-__all__ = ["Check", "CheckFailed", "Choice", "Exercise", "Verdict", "gan", "start"]
+__all__ = ["Check", "CheckFailed", "Choice", "Exercise", "Verdict", "gan", "start", "vae"]

@@ -1,42 +1,13 @@
-"""What the exercises of several chapters share: inputs of a seed of their own, gradients, two frequent hints."""
+"""What the exercises on GANs share: inputs of a seed of their own, and a frequent hint."""
 
-from collections.abc import Sequence
-from typing import Any
+from torch import tensor
 
-import torch
-from torch import Generator, Tensor, randn, tensor, zeros_like
+from genimg_utils.check.common import numbers
 
-from genimg_utils.check import Function, Observation
-
-_generator = Generator().manual_seed(0)
-
-
-def draw(*size: int) -> Tensor:
-    """Normal numbers [size], from a generator of this part's own."""
-    return randn(size, generator=_generator)
-
+draw = numbers(seed=0)
 
 UNSTABLE = (
     "right for small logits, wrong for large ones: float32 rounds σ to 0 or 1 there, and the logarithm is "
     "lost. Let one function that takes logits do both."
 )
 FAR = tensor([-120.0, 120.0, 0.5])
-NO_GRADIENT = (
-    "the number is right, and no gradient comes back from it: nothing could be trained. Keep to tensors, without "
-    "item(), detach or no_grad."
-)
-
-
-def with_gradients(function: Function, *logits: Tensor) -> Observation:
-    """The value of a loss, and the gradient that it sends back to each of its logits."""
-    logits = tuple(d.requires_grad_() for d in logits)
-    value = function(*logits)
-    return {"your answer": value, "the gradient": torch.cat([g.flatten() for g in gradients(value, *logits)])}
-
-
-def gradients(value: Any, *inputs: Tensor) -> list[Tensor]:
-    """What a scalar sends back to each of the inputs; zeros where nothing can come."""
-    slopes: Sequence[Tensor | None] = [None] * len(inputs)
-    if isinstance(value, Tensor) and value.requires_grad and value.numel() == 1:
-        slopes = torch.autograd.grad(value.sum(), inputs, allow_unused=True)
-    return [zeros_like(x) if slope is None else slope for x, slope in zip(inputs, slopes, strict=True)]

@@ -7,7 +7,8 @@ from torch import Tensor, nn, tensor
 from torch.nn.functional import relu, softplus
 
 from genimg_utils.check import Choice, Exercise, Function, Observation
-from genimg_utils.check.gan.common import NO_GRADIENT, draw, gradients, with_gradients
+from genimg_utils.check.common import NO_GRADIENT, gradients, with_gradients
+from genimg_utils.check.gan.common import draw
 from genimg_utils.losses import gradient_penalty, hinge
 from genimg_utils.losses.gan import squared_gradient
 

@@ -8,7 +8,8 @@ from torch import Tensor, no_grad, tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from genimg_utils.check import Exercise, Observation
-from genimg_utils.check.gan.common import FAR, NO_GRADIENT, UNSTABLE, draw, with_gradients
+from genimg_utils.check.common import NO_GRADIENT, with_gradients
+from genimg_utils.check.gan.common import FAR, UNSTABLE, draw
 from genimg_utils.losses import non_saturating, relativistic, saturating
 
 Vectors = Callable[[Tensor, Tensor, float], Tensor]

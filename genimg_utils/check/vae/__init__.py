@@ -1,0 +1,3 @@
+"""Exercises on variational autoencoders, one file a chapter."""
+
+__all__: list[str] = []
