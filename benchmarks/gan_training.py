@@ -24,10 +24,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from genimg_utils import data, losses, metrics, runtime
-from genimg_utils.__main__ import GAN_STEPS, MODELS, train_gan
+from genimg_utils import data, metrics, recipes, runtime
 from genimg_utils.losses import lazy, r1
 from genimg_utils.networks import Discriminator, Generator
+from genimg_utils.recipes import GAN, GAN_STEPS, train_gan
 from genimg_utils.steps import gan_step
 from genimg_utils.training import EMA, Run
 
@@ -62,23 +62,29 @@ def quality(images: Tensor, classes: int) -> dict[str, float]:
     return {name: round(value, 4) for name, value in measured.items()}
 
 
+def averaged(run: Run) -> nn.Module:
+    """The moving average of a run's generator."""
+    assert run.ema is not None
+    return run.ema.network
+
+
 def train(task: tuple[str, int, int, str]) -> dict[str, Any]:
     """One seed of one model in a process of its own, measured half-way and at the end.
 
     `fault` is "" or "no R1", which leaves the penalty out.
     """
     model, seed, steps, fault = task
-    classes = 10 if MODELS[model] else 0
+    classes = 10 if model == "cgan" else 0
     halfway: dict[str, float] = {}
 
-    def measure_half(run: Run, ema: EMA) -> None:
+    def measure_half(run: Run) -> None:
         if run.step == steps // 2:
-            halfway.update(quality(draw(ema.network, classes=classes), classes))
+            halfway.update(quality(draw(averaged(run), classes=classes), classes))
 
     with tempfile.TemporaryDirectory(prefix="genimg-bench-") as runs, planted(fault):
         os.environ |= {"GENIMG_RUNS": runs, "GENIMG_THREADS": "1"}
-        _, ema = train_gan(model, DATASET, steps, seed, after_step=measure_half)
-    images = draw(ema.network, classes=classes)
+        run = train_gan(DATASET, steps, seed, told=bool(classes), after_step=measure_half)
+    images = draw(averaged(run), classes=classes)
     test, training = data.load(DATASET, "test").images, data.load(DATASET).images
     some = training[torch.randperm(len(training), generator=torch.Generator().manual_seed(seed))[: len(test)]]
     share, margin = metrics.nearer_to_training(images, some / 127.5 - 1, test / 127.5 - 1)
@@ -90,13 +96,13 @@ def train(task: tuple[str, int, int, str]) -> dict[str, Any]:
 @contextmanager
 def planted(fault: str) -> Iterator[None]:
     """The recipe without its gradient penalty while `fault` is "no R1"."""
-    kept = losses.lazy
+    kept = recipes.lazy
     if fault == "no R1":
-        losses.lazy = lambda *_: None
+        recipes.lazy = lambda *_: None
     try:
         yield
     finally:
-        losses.lazy = kept
+        recipes.lazy = kept
 
 
 def seeds_of(count: int, steps: int) -> list[dict[str, Any]]:
@@ -214,9 +220,10 @@ def usual_dcgan(seconds: float, seed: int) -> tuple[nn.Module, int]:
 
 def usual_steps(count: int) -> float:
     """Seconds a step: this chapter's networks and losses in the usual loop, batch 32, R1 in every eighth step."""
-    G, D = Generator(), Discriminator()
+    G, D, rate = Generator(), Discriminator(), GAN["learning_rate"]
     opt_G, opt_D = (
-        torch.optim.Adam(n.parameters(), lr=4e-3, betas=(0.0, 0.99), fused=False, foreach=False) for n in (G, D)
+        torch.optim.Adam(n.parameters(), lr=GAN["learning_rate"], betas=(0.0, 0.99), fused=False, foreach=False)
+        for n in (G, D)
     )
     loader = DataLoader(Pictures(data.load(DATASET).images), batch_size=32, shuffle=True, num_workers=2)
     bce, pictures, times = nn.functional.binary_cross_entropy_with_logits, iter(loader), []
@@ -250,7 +257,9 @@ def our_steps(count: int) -> float:
     device = runtime.device()
     batches = data.Batches(data.load(DATASET).images, 32, device, 0)
     G, D = (runtime.place(n, device) for n in (Generator(), Discriminator()))
-    opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=4e-3, betas=(0.0, 0.99), fused=True) for n in (G, D))
+    opt_G, opt_D = (
+        torch.optim.Adam(n.parameters(), lr=GAN["learning_rate"], betas=(0.0, 0.99), fused=True) for n in (G, D)
+    )
     ema, times = EMA(G, decay=0.998), []
     for step in range(count):
         start = time.monotonic()
@@ -297,13 +306,13 @@ def contest_of(seed: int, steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="genimg-bench-") as runs:
         os.environ |= {"GENIMG_RUNS": runs, "GENIMG_THREADS": str(os.cpu_count())}
         start = time.monotonic()
-        _, ema = train_gan("gan", DATASET, steps, seed)
+        run = train_gan(DATASET, steps, seed)
         seconds = time.monotonic() - start
     G, usual = usual_dcgan(seconds, seed)
     with torch.no_grad():
         z = torch.randn(SAMPLES, 100, generator=torch.Generator().manual_seed(1))
         theirs = torch.cat([G(c) for c in z.split(500)])
-    ours, other = quality(draw(ema.network), 0), quality(theirs, 0)
+    ours, other = quality(draw(averaged(run)), 0), quality(theirs, 0)
     result = {"ours": ours["FD-64"], "usual": other["FD-64"], "seconds": seconds, "usual steps": usual}
     print(f"seed {seed}: {result}", flush=True)
     return result
@@ -326,6 +335,7 @@ def main(arguments: list[str]) -> None:
             "sure": round(metrics.confident_share(judge.logits(training.images)), 4),
         },
         "machine": machine(),
+        "recipe": GAN,
     }
     if chosen.only != "comparison":
         results["runs"] = seeds_of(chosen.seeds, chosen.steps)

@@ -2,63 +2,10 @@
 
 import argparse
 import sys
-from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from genimg_utils.training import EMA, Run
-
-# The recipe of chapter 03: what `train`, the shipped weights and the benchmarks share.
-GAN_STEPS = 5_000
-RECIPE: dict[str, Any] = {"batch": 32, "objective": "non_saturating", "gamma": 1.0, "every": 8}
-MODELS = {"gan": False, "cgan": True}  # name: whether it is told the class
-
-
-def train_gan(
-    model: str,
-    dataset: str = "mnist-5k",
-    steps: int = GAN_STEPS,
-    seed: int = 0,
-    fresh: bool = False,
-    after_step: "Callable[[Run, EMA], None] | None" = None,
-) -> "tuple[Run, EMA]":
-    """Train chapter 03's GAN ("gan") or its class-conditional sister ("cgan") as that chapter does."""
-    import torch
-
-    from genimg_utils import data, losses, runtime
-    from genimg_utils.losses import lazy, r1
-    from genimg_utils.networks import Discriminator, Generator
-    from genimg_utils.steps import gan_step
-    from genimg_utils.training import EMA, Run, anneal
-
-    device = runtime.device()
-    runtime.threads()
-    runtime.seed(seed)
-    real = data.load(dataset)
-    _, channels, size, _ = real.images.shape
-    classes = len(real.classes) if MODELS[model] else 0
-    batches = data.Batches(real.images, RECIPE["batch"], device, seed, labels=real.labels if classes else None)
-    G = runtime.place(Generator(size, channels, classes=classes), device)
-    D = runtime.place(Discriminator(size, channels, classes=classes), device)
-    opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=4e-3, betas=(0.0, 0.99), fused=True) for n in (G, D))
-    ema = EMA(G, decay=0.998)
-    config = {"dataset": dataset, "seed": seed, "steps": steps, **RECIPE}
-    objective = getattr(losses, RECIPE["objective"])
-    this = Run(model, {"G": G, "D": D}, {"G": opt_G, "D": opt_D}, ema=ema, config=config, fresh=fresh)
-    for item in this.steps(batches, total=steps):
-        x, labels = item if classes else (item, None)
-        anneal([opt_G, opt_D], this.step, steps)
-        z = torch.randn(len(x), G.config["latent"], device=device)
-        penalty = lazy(partial(r1, gamma=RECIPE["gamma"]), this.step, RECIPE["every"])
-        this.log(**gan_step(x, z, G, D, opt_G, opt_D, objective=objective, penalty=penalty, labels=labels))
-        ema.update()
-        if after_step is not None:
-            after_step(this, ema)
-    return this, ema
+MODELS = ("gan", "cgan", "vae", "cvae")  # the recipes' names, without their import: help must work where torch lacks
 
 
 def report(_: argparse.Namespace) -> int:
@@ -70,8 +17,14 @@ def report(_: argparse.Namespace) -> int:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    run, _ = train_gan(arguments.model, arguments.dataset, arguments.steps, arguments.seed)
-    print(f"Weights and card: {run.export(arguments.out or arguments.model)}")
+    from genimg_utils import recipes
+
+    steps = {} if arguments.steps is None else {"steps": arguments.steps}
+    run = recipes.MODELS[arguments.model](arguments.dataset, seed=arguments.seed, **steps)
+    out = arguments.out or Path(arguments.model)
+    print(f"Weights and card: {run.export(out)}")
+    if "encoder" in run.networks:
+        print(f"Its encoder: {run.export(out.with_name(f'{out.stem}-encoder'), 'encoder')}")
     return 0
 
 
@@ -81,13 +34,17 @@ def sample(arguments: argparse.Namespace) -> int:
     from genimg_utils import networks, plotting
 
     network = networks.load(arguments.weights)
-    if not isinstance(network, networks.Generator):
-        raise ValueError(f"{arguments.weights} is a {type(network).__name__}, which draws nothing: name a generator.")
+    if not isinstance(network, networks.Generator | networks.Decoder):
+        raise ValueError(
+            f"{arguments.weights} is a {type(network).__name__}, which draws nothing: name a generator or a decoder."
+        )
     generator = torch.Generator().manual_seed(arguments.seed)
     z = torch.randn(arguments.count, network.config["latent"], generator=generator)  # [N, Z]
     classes = network.config["classes"]
     with torch.no_grad():
         images = network(z, torch.arange(arguments.count) % classes if classes else None)
+    if isinstance(network, networks.Decoder):
+        images = 2 * images.sigmoid() - 1  # from logits to the mean picture
     plotting.save_images(images, arguments.out, rows=ceil(arguments.count / 10), scale=4)
     print(f"{arguments.count} pictures from {arguments.weights}, seed {arguments.seed}: {arguments.out}")
     return 0
@@ -100,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     training = rooms.add_parser("train", help="train a model of the course and export its weights")
     training.add_argument("model", choices=MODELS)
     training.add_argument("--dataset", default="mnist-5k")
-    training.add_argument("--steps", type=positive, default=GAN_STEPS)
+    training.add_argument("--steps", type=positive, help="default: as many as the model's chapter takes")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--out", type=Path, help="where the weights go (default: MODEL.safetensors here)")
     training.set_defaults(run=train)

@@ -77,25 +77,24 @@ class Discriminator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """From pictures to the posterior q(z∣x): x [B, C, S, S] to the mean and the log-variance, both [B, Z].
+    """From pictures to the posterior q(z∣x): x [B, C, S, S] to its mean and its log-variance, both [B, Z].
 
-    labels [B] int64 where `classes` > 0: a learned picture of each class is laid beside x as one more channel.
+    labels [B] int64 where `classes` > 0: a learned picture of the class is laid beside x as one more channel.
     """
 
     def __init__(self, size: int = 28, channels: int = 1, latent: int = 32, width: int = 64, classes: int = 0):
         super().__init__()
         self.config = dict(size=size, channels=channels, latent=latent, width=width, classes=classes)
         self.embed = nn.Embedding(classes, size * size) if classes else None
-        inputs = channels + bool(classes)
         self.body = nn.Sequential(
-            nn.Conv2d(inputs, width // 2, 4, stride=2, padding=1),  # [B, W/2, S/2, S/2]
+            nn.Conv2d(channels + bool(classes), width // 4, 4, stride=2, padding=1),  # [B, W/4, S/2, S/2]
             nn.SiLU(),
-            nn.Conv2d(width // 2, width, 4, stride=2, padding=1),  # [B, W, S/4, S/4]
+            nn.Conv2d(width // 4, width // 2, 4, stride=2, padding=1),  # [B, W/2, S/4, S/4]
+            nn.SiLU(),
+            nn.Conv2d(width // 2, width, kernel_at_4(size), stride=2, padding=1),  # [B, W, 4, 4]
             nn.SiLU(),
             nn.Flatten(),
-            nn.Linear(width * (size // 4) ** 2, 4 * width),
-            nn.SiLU(),
-            nn.Linear(4 * width, 2 * latent),
+            nn.Linear(16 * width, 2 * latent),
         )
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -106,7 +105,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From latents to the parameters of p(x∣z): z [B, Z] to [B, C, S, S], logits or means as the likelihood takes them.
+    """From latents to p(x∣z): z [B, Z] to [B, C, S, S], logits or means, as the likelihood takes them.
 
     labels [B] int64 where `classes` > 0: a learned vector of the class is joined to z.
     """
@@ -115,16 +114,15 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = dict(size=size, channels=channels, latent=latent, width=width, classes=classes)
         self.embed = nn.Embedding(classes, latent) if classes else None
-        side = size // 4
         self.body = nn.Sequential(
-            nn.Linear(latent * (1 + bool(classes)), 4 * width),
+            nn.Linear(latent * (1 + bool(classes)), 16 * width),
             nn.SiLU(),
-            nn.Linear(4 * width, width * side * side),
+            nn.Unflatten(1, (width, 4, 4)),  # [B, W, 4, 4]
+            nn.ConvTranspose2d(width, width // 2, kernel_at_4(size), stride=2, padding=1),  # [B, W/2, S/4, S/4]
             nn.SiLU(),
-            nn.Unflatten(1, (width, side, side)),  # [B, W, S/4, S/4]
-            nn.ConvTranspose2d(width, width // 2, 4, stride=2, padding=1),  # [B, W/2, S/2, S/2]
+            nn.ConvTranspose2d(width // 2, width // 4, 4, stride=2, padding=1),  # [B, W/4, S/2, S/2]
             nn.SiLU(),
-            nn.Conv2d(width // 2, 4 * channels, 3, padding=1),  # [B, 4 C, S/2, S/2]
+            nn.Conv2d(width // 4, 4 * channels, 3, padding=1),  # [B, 4 C, S/2, S/2]
             nn.PixelShuffle(2),  # [B, C, S, S]
         )
 

@@ -225,6 +225,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"runtime", "seasons"},
     "checkpoint": {"runtime"},
     "training": {"runtime", "checkpoint"},
+    "recipes": ALGORITHMS | {"runtime", "data", "training"},
     "fast": {"runtime"},
     "plotting": set(),
     "figures": {"plotting"},

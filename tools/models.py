@@ -1,7 +1,7 @@
 """Makes the weights that ship in data/models, each with a card: `make models`, or `python tools/models.py NAME …`.
 
-The classifiers behind FD-64 first, then the generators, which were tuned with that ruler. Each is made on one thread
-from seed 0. The classifiers need MNIST and Fashion-MNIST, downloaded or in $GENIMG_DATA.
+The classifiers behind FD-64 first, then the models of the chapters, which are judged by that ruler. Each is made on
+one thread from seed 0. The classifiers need MNIST and Fashion-MNIST, downloaded or in $GENIMG_DATA.
 """
 
 import os
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from genimg_utils import __main__ as door
-from genimg_utils import data, metrics, runtime
+from genimg_utils import data, metrics, recipes, runtime
 from genimg_utils.checkpoint import export
 from genimg_utils.networks import Classifier
 
@@ -73,8 +73,10 @@ def make_classifier(dataset: str, epochs: int, flip: bool) -> None:
 
 
 def make_generator(model: str) -> None:
-    run, _ = door.train_gan(model, "mnist-5k", fresh=True)
+    run = recipes.MODELS[model]("mnist-5k", fresh=True)
     run.export(MODELS / f"{model}-mnist-5k")
+    if "encoder" in run.networks:
+        run.export(MODELS / f"{model}-mnist-5k-encoder", "encoder")
 
 
 MAKERS = {
@@ -82,6 +84,7 @@ MAKERS = {
     "classifier-fashion-mnist": lambda: make_classifier("fashion-mnist", epochs=4, flip=True),
     "gan-mnist-5k": lambda: make_generator("gan"),
     "cgan-mnist-5k": lambda: make_generator("cgan"),
+    "vae-mnist-5k": lambda: make_generator("vae"),
     "samples": lambda: door.main(["sample", "--count", "60", "--out", str(MODELS / "samples.png")]),
 }
 

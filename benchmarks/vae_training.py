@@ -1,0 +1,284 @@
+"""How good chapter 06's VAE is over seeds, and what its faults cost: `python benchmarks/vae_training.py`.
+
+Writes results/vae_training.json, from which the chapter takes its gate and its table. Parts: `seeds` (the recipe, and
+faults), `longer` (what overfits, and what helps), `burda` (the network of Burda et al. 2016 on all of binarised MNIST,
+downloaded or in $GENIMG_DATA). Runs stand beside each other on one thread each.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from gan_training import machine, quality
+from torch import Tensor, nn
+
+from genimg_utils import data, metrics, recipes, runtime, steps
+from genimg_utils.losses import bernoulli, gaussian_kl, iwae, log_weights, reparameterise
+from genimg_utils.recipes import VAE, VAE_STEPS, train_vae
+from genimg_utils.steps import update, vae_step
+from genimg_utils.training import Run, anneal
+
+RESULTS = Path(__file__).resolve().parent / "results" / "vae_training.json"
+DATASET, SAMPLES = "mnist-5k", 10_000
+
+
+# ---- how good a VAE is
+
+
+def binarised(images: Tensor) -> Tensor:
+    """Bytes as zeros and ones, drawn once, always the same."""
+    return torch.bernoulli(images / 255, generator=torch.Generator().manual_seed(1))
+
+
+@torch.no_grad()
+def judged(encoder: nn.Module, decoder: nn.Module, images: Tensor, k: int) -> dict[str, float]:
+    """−ELBO and the importance-sampled −log p(x) of binarised pictures in nats, and how many units are active."""
+    x, generator = binarised(images), torch.Generator().manual_seed(2)
+    found = metrics.importance_log_likelihood(x, encoder, decoder, bernoulli, k, generator=generator)
+    means = metrics.in_chunks(lambda c: encoder(c)[0], x)
+    error = found.log_p.std() / len(x) ** 0.5  # of the mean over pictures; far larger than the estimate's own
+    return {
+        "minus_elbo": round(-found.elbo.mean().item(), 3),
+        "minus_log_p": round(-found.log_p.mean().item(), 3),
+        "over pictures ±": round(error.item(), 3),
+        "active": int(metrics.active_units(means).sum()),
+    }
+
+
+@torch.no_grad()
+def draw(decoder: nn.Module, count: int = SAMPLES) -> Tensor:
+    """Mean pictures [count, 1, 28, 28] in [−1, 1] from the prior, with noise of a fixed seed."""
+    z = torch.randn(count, decoder.config["latent"], generator=torch.Generator().manual_seed(1))
+    return metrics.in_chunks(lambda c: 2 * decoder(c).sigmoid() - 1, z)
+
+
+# ---- seeds and faults of the recipe
+
+
+def train(task: tuple[int, int, str]) -> dict[str, Any]:
+    """One seed of the recipe in a process of its own, judged half-way and at the end, with or without a fault."""
+    seed, count, fault = task
+    test, halfway = data.load(DATASET, "test").images, {}
+
+    def measure_half(run: Run) -> None:
+        if run.step == count // 2:
+            halfway.update(judged(run.networks["encoder"], run.networks["decoder"], test, k=10))
+
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="genimg-bench-") as runs, planted(fault):
+        os.environ |= {"GENIMG_RUNS": runs, "GENIMG_THREADS": "1"}
+        run = train_vae(DATASET, count, seed, after_step=measure_half)
+    seconds, decoder = time.monotonic() - start, run.networks["decoder"]
+    row = {"seed": seed, "steps": count, "fault": fault, "seconds": round(seconds)}
+    row |= judged(run.networks["encoder"], decoder, test, k=1000)
+    row |= {"minus_elbo half-way": halfway["minus_elbo"]} | quality(draw(decoder), 0)
+    print(row, flush=True)
+    return row
+
+
+FAULTS: dict[str, tuple[Any, str, Callable[..., Tensor]]] = {
+    "z = μ": (steps, "reparameterise", lambda mean, log_variance, noise: mean),
+    "log-variance as σ": (steps, "reparameterise", lambda mean, log_variance, noise: mean + log_variance * noise),
+    "KL averaged over latents": (steps, "gaussian_kl", lambda *posterior: gaussian_kl(*posterior) / 32),
+    "KL summed, pixels averaged": (steps, "gaussian_kl", lambda *posterior: 784 * gaussian_kl(*posterior)),
+}
+
+
+@contextmanager
+def planted(fault: str) -> Iterator[None]:
+    """The step with one of `FAULTS`, or none; what judges stays sound."""
+    if not fault:
+        yield
+        return
+    room, name, wrong = FAULTS[fault]
+    kept = getattr(room, name)
+    setattr(room, name, wrong)
+    try:
+        yield
+    finally:
+        setattr(room, name, kept)
+
+
+def gate(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Mean + 4 standard deviations of −ELBO over the sound seeds."""
+    values = [row["minus_elbo"] for row in rows if not row["fault"]]
+    return {
+        "minus_elbo": round(statistics.mean(values) + 4 * statistics.stdev(values), 2),
+        "seeds": len(values),
+    }
+
+
+# ---- longer: what overfits, and what helps
+
+
+class DenseEncoder(nn.Module):
+    """x [B, …] through two tanh layers to mean and log-variance [B, Z]. Burda et al. 2016, section 5."""
+
+    def __init__(self, hidden: int, latent: int, pixels: int = 784):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(pixels, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, 2 * latent),
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.body(x).chunk(2, dim=1)
+        return mean, log_variance
+
+
+class DenseDecoder(nn.Module):
+    """z [B, Z] through two tanh layers to logits [B, 1, 28, 28]; the last bias starts at the mean picture's logit."""
+
+    def __init__(self, hidden: int, latent: int, mean: Tensor):
+        super().__init__()
+        self.config = {"latent": latent}
+        self.body = nn.Sequential(
+            nn.Linear(latent, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, mean.numel()),
+            nn.Unflatten(1, tuple(mean.shape)),
+        )
+        with torch.no_grad():
+            self.body[-2].bias.copy_(mean.clamp(1e-3, 1 - 1e-3).logit().flatten())
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.body(z)
+
+
+def longer(task: tuple[str, int, int]) -> dict[str, Any]:
+    """Held-out and training −ELBO at five points of a longer run of one variant, the rate falling at its end."""
+    what, count, seed = task
+    torch.set_num_threads(1)
+    runtime.seed(seed)
+    real, test = data.load(DATASET).images, data.load(DATASET, "test").images
+    batches = data.Batches(real, VAE["batch"], torch.device("cpu"), seed)
+    encoder, decoder = recipes.Encoder(), recipes.Decoder()
+    if what == "dropout":
+        encoder.body.insert(7, nn.Dropout(0.1))
+        decoder.body.insert(2, nn.Dropout(0.1))
+    for network in (encoder, decoder):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    both = [*encoder.parameters(), *decoder.parameters()]
+    optimiser = torch.optim.Adam(both, lr=VAE["learning_rate"], betas=(0.9, 0.99), fused=True)
+    curve = []
+    for step in range(count):
+        anneal([optimiser], step, count)
+        x = (next(batches) + 1) / 2
+        if what == "shifts":
+            x = x.roll(torch.randint(-1, 2, (2,)).tolist(), (2, 3))
+        noise = torch.randn(len(x), 32)
+        vae_step(torch.bernoulli(x), noise, encoder, decoder, optimiser)
+        if (step + 1) % (count // 5) == 0:
+            for network in (encoder, decoder):
+                network.eval()
+            found = {key: judged(encoder, decoder, x, 10)["minus_elbo"] for key, x in parts(real, test).items()}
+            curve.append({"step": step + 1} | found)
+            for network in (encoder, decoder):
+                network.train()
+    row = {"what": what, "seed": seed, "curve": curve}
+    print(row, flush=True)
+    return row
+
+
+def parts(real: Tensor, test: Tensor) -> dict[str, Tensor]:
+    """Every ninth training picture, as many of each class, and the held-out ones."""
+    return {"training": real[::9], "held out": test}
+
+
+# ---- Burda's network on all of MNIST
+
+
+def burda(task: tuple[int, float, int, int]) -> dict[str, Any]:
+    """Burda's VAE (k = 1) or IWAE for so many seconds on one thread, judged on 1,000 test pictures with k = 1,000.
+
+    The schedule needs its end: the steps that fit are taken from the first 200.
+    """
+    k, seconds, threads, seed = task
+    torch.set_num_threads(threads)
+    runtime.seed(seed)
+    real, test = data.load("mnist").images, data.load("mnist", "test").images[::10]
+    batches = data.Batches(real, 128, torch.device("cpu"), seed)
+    encoder, decoder = DenseEncoder(200, 50), DenseDecoder(200, 50, real.float().mean(dim=0) / 255)
+    both = [*encoder.parameters(), *decoder.parameters()]
+    optimiser = torch.optim.Adam(both, lr=2e-3, fused=True)
+    start, count, step = time.monotonic(), 10**9, 0
+    while step < count:
+        anneal([optimiser], step, count, warm_up=500)
+        x = torch.bernoulli((next(batches) + 1) / 2)
+        bound_step(x, k, encoder, decoder, optimiser)
+        step += 1
+        if step == 200:
+            count = int(200 * seconds / (time.monotonic() - start))
+    took = time.monotonic() - start
+    row = {"k": k, "seed": seed, "steps": count, "seconds": round(took), "threads": threads}
+    row |= judged(encoder, decoder, test, k=1000) | {"FD-64": quality(draw(decoder), 0)["FD-64"]}
+    print(row, flush=True)
+    return row
+
+
+def bound_step(x: Tensor, k: int, encoder: nn.Module, decoder: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """One ascent on the bound from k samples; with k = 1 the ELBO, its KL in closed form."""
+    mean, log_variance = encoder(x)
+    if k == 1:
+        vae_step(x, torch.randn_like(mean), encoder, decoder, optimiser)
+        return
+    z = reparameterise(mean, log_variance, torch.randn(k, *mean.shape))  # [k, B, Z]
+    logits = decoder(z.flatten(0, 1))  # [k B, …]
+    log_likelihood = bernoulli(logits, x.repeat(k, 1, 1, 1)).view(k, -1)
+    update(-iwae(log_weights(log_likelihood, z, mean, log_variance)).mean(), optimiser)
+
+
+def beside_each_other(function: Callable[[Any], dict[str, Any]], tasks: list[Any]) -> list[dict[str, Any]]:
+    """As many processes as there are cores, one thread each."""
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(function, tasks))
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=VAE_STEPS)
+    parser.add_argument("--only", choices=("seeds", "longer", "burda"), help="measure one part, keep the others")
+    chosen = parser.parse_args(arguments)
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    training, test = (data.load(DATASET, split).images for split in ("train", "test"))
+    results |= {
+        "command": "python benchmarks/vae_training.py",
+        "dataset": f"{DATASET}: {len(training):,} training and {len(test)} held-out pictures, binarised",
+        "floor": round(metrics.ruler(DATASET).distance(training), 4),
+        "machine": machine(),
+        "recipe": VAE,
+    }
+    if chosen.only in (None, "seeds"):
+        tasks = [(seed, chosen.steps, "") for seed in range(chosen.seeds)]
+        tasks += [(seed, chosen.steps, fault) for fault in FAULTS for seed in range(2)]
+        results["runs"] = beside_each_other(train, tasks)
+        results["gates"] = {f"vae {DATASET} cpu": gate(results["runs"])}
+    if chosen.only in (None, "longer"):
+        variants = ("as it is", "dropout", "shifts")
+        results["longer"] = beside_each_other(longer, [(what, 3 * chosen.steps, 0) for what in variants])
+    if chosen.only in (None, "burda"):
+        tasks = [(1, 300.0, 1, seed) for seed in range(chosen.seeds)]
+        results["burda"] = beside_each_other(burda, tasks)
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

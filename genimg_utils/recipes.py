@@ -1,0 +1,106 @@
+"""How the training chapters train: what the door, the shipped weights and the benchmarks share.
+
+A recipe's settings are those of its chapter; a test holds them together.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch.optim import Adam
+
+from genimg_utils import data, losses, runtime
+from genimg_utils.losses import lazy, r1
+from genimg_utils.networks import Decoder, Discriminator, Encoder, Generator
+from genimg_utils.steps import gan_step, vae_step
+from genimg_utils.training import EMA, Run, anneal
+
+GAN: dict[str, Any] = {"batch": 32, "objective": "non_saturating", "gamma": 1.0, "every": 8, "learning_rate": 4e-3}
+GAN_STEPS = 5_000
+VAE: dict[str, Any] = {"batch": 64, "learning_rate": 4e-3}
+VAE_STEPS = 6_000
+
+AfterStep = Callable[[Run], None]
+
+
+def train_gan(
+    dataset: str = "mnist-5k",
+    steps: int = GAN_STEPS,
+    seed: int = 0,
+    *,
+    told: bool = False,
+    fresh: bool = False,
+    after_step: AfterStep | None = None,
+) -> Run:
+    """Chapter 03's GAN, class-conditional where it is `told` the class; `run.ema` draws."""
+    device = begin(seed)
+    real = data.load(dataset)
+    _, channels, size, _ = real.images.shape
+    classes = len(real.classes) if told else 0
+    batches = data.Batches(real.images, GAN["batch"], device, seed, labels=real.labels if told else None)
+    G = runtime.place(Generator(size, channels, classes=classes), device)
+    D = runtime.place(Discriminator(size, channels, classes=classes), device)
+    opt_G, opt_D = (Adam(n.parameters(), lr=GAN["learning_rate"], betas=(0.0, 0.99), fused=True) for n in (G, D))
+    ema = EMA(G, decay=0.998)
+    objective = getattr(losses, GAN["objective"])
+    config = {"dataset": dataset, "seed": seed, "steps": steps, **GAN}
+    name = "cgan" if told else "gan"
+    run = Run(name, {"G": G, "D": D}, {"G": opt_G, "D": opt_D}, ema=ema, config=config, fresh=fresh)
+    for item in run.steps(batches, total=steps):
+        x, labels = item if told else (item, None)
+        anneal([opt_G, opt_D], run.step, steps)
+        z = torch.randn(len(x), G.config["latent"], device=device)
+        penalty = lazy(partial(r1, gamma=GAN["gamma"]), run.step, GAN["every"])
+        run.log(**gan_step(x, z, G, D, opt_G, opt_D, objective=objective, penalty=penalty, labels=labels))
+        ema.update()
+        if after_step is not None:
+            after_step(run)
+    return run
+
+
+def train_vae(
+    dataset: str = "mnist-5k",
+    steps: int = VAE_STEPS,
+    seed: int = 0,
+    *,
+    told: bool = False,
+    fresh: bool = False,
+    after_step: AfterStep | None = None,
+) -> Run:
+    """Chapter 06's VAE on pictures that are binarised anew in each step, conditional where it is `told` the class."""
+    device = begin(seed)
+    real = data.load(dataset)
+    _, channels, size, _ = real.images.shape
+    classes = len(real.classes) if told else 0
+    batches = data.Batches(real.images, VAE["batch"], device, seed, labels=real.labels if told else None)
+    encoder = runtime.place(Encoder(size, channels, classes=classes), device)
+    decoder = runtime.place(Decoder(size, channels, classes=classes), device)
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    optimiser = Adam(parameters, lr=VAE["learning_rate"], betas=(0.9, 0.99), fused=True)
+    config = {"dataset": dataset, "seed": seed, "steps": steps, **VAE}
+    networks = {"decoder": decoder, "encoder": encoder}  # the first is what `run.export` takes by itself
+    run = Run("cvae" if told else "vae", networks, {"both": optimiser}, config=config, fresh=fresh)
+    for item in run.steps(batches, total=steps):
+        x, labels = item if told else (item, None)
+        anneal([optimiser], run.step, steps)
+        noise = torch.randn(len(x), encoder.config["latent"], device=device)
+        run.log(**vae_step(torch.bernoulli((x + 1) / 2), noise, encoder, decoder, optimiser, labels=labels))
+        if after_step is not None:
+            after_step(run)
+    return run
+
+
+def begin(seed: int) -> torch.device:
+    """Sets threads and seeds; gives the device."""
+    runtime.threads()
+    runtime.seed(seed)
+    return runtime.device()
+
+
+MODELS: dict[str, Callable[..., Run]] = {
+    "gan": train_gan,
+    "cgan": partial(train_gan, told=True),
+    "vae": train_vae,
+    "cvae": partial(train_vae, told=True),
+}
