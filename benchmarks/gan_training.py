@@ -222,8 +222,7 @@ def usual_steps(count: int) -> float:
     """Seconds a step: this chapter's networks and losses in the usual loop, batch 32, R1 in every eighth step."""
     G, D, rate = Generator(), Discriminator(), GAN["learning_rate"]
     opt_G, opt_D = (
-        torch.optim.Adam(n.parameters(), lr=GAN["learning_rate"], betas=(0.0, 0.99), fused=False, foreach=False)
-        for n in (G, D)
+        torch.optim.Adam(n.parameters(), lr=rate, betas=(0.0, 0.99), fused=False, foreach=False) for n in (G, D)
     )
     loader = DataLoader(Pictures(data.load(DATASET).images), batch_size=32, shuffle=True, num_workers=2)
     bce, pictures, times = nn.functional.binary_cross_entropy_with_logits, iter(loader), []

@@ -127,6 +127,8 @@ class Decoder(nn.Module):
         )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if z.ndim != 2 or z.shape[1] != self.config["latent"]:
+            raise ValueError(f"Latents must be [B, {self.config['latent']}] for this decoder; got {list(z.shape)}.")
         if self.embed is not None:
             z = torch.cat([z, self.embed(labels)], dim=1)
         return self.body(z)
