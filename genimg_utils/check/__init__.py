@@ -61,6 +61,19 @@ def returned(function: Function, *arguments: Any) -> Observation:
     return {"your answer": value, **tensors}
 
 
+def named(*names: str) -> Callable[..., Observation]:
+    """Observes a pure function that returns several values, each under its name; anything else as one."""
+
+    def observe(function: Function, *arguments: Any) -> Observation:
+        value = function(*arguments)
+        several = isinstance(value, tuple | list) or getattr(value, "ndim", 0) > 0
+        if several and len(value) == len(names):
+            return dict(zip(names, value, strict=True))
+        return {"your answer": value}
+
+    return observe
+
+
 @dataclass(frozen=True)
 class Exercise(Check):
     """An exercise whose answer is a function; what counts is what its calls do, not how it is written.
@@ -146,6 +159,9 @@ class Exercise(Check):
         return allclose(a, b, rtol=self.tolerance, atol=self.tolerance, equal_nan=True)
 
     def _unlike(self, yours: list[Observation], right: list[Observation]) -> str | None:
+        for mine, true in zip(yours, right, strict=True):
+            if mine.keys() != true.keys():
+                return f"return {len(true)} values: {', then '.join(true)}; yours is {count(*mine.values())}."
         pairs = [(mine[part], true[part]) for mine, true in zip(yours, right, strict=True) for part in true]
         for a, b in pairs:
             if not isinstance(a, Tensor):
@@ -247,6 +263,13 @@ def name_of(dtype: torch.dtype) -> str:
 
 def kind(value: Any) -> str:
     return shape(value) if isinstance(value, Tensor) else f"a value of type {type(value).__name__}"
+
+
+def count(value: Any) -> str:
+    """How many values were returned where several were wanted."""
+    if isinstance(value, tuple | list):
+        return f"{len(value)} values" if len(value) != 1 else "one"
+    return kind(value)
 
 
 def shape(value: Tensor) -> str:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, linspace, sigmoid, tensor, xlogy
 from torch.nn.functional import logsigmoid, softplus
 
-from genimg_utils.check import Exercise, Observation, kind
+from genimg_utils.check import Exercise, named
 from genimg_utils.check.gan.common import FAR, UNSTABLE, draw
 
 Pair = tuple[Any, Any]
@@ -228,36 +228,6 @@ ratio_from_logit = Exercise(
 # The generator
 
 
-class Miscounted(str):
-    """What is said of an answer that is not two values."""
-
-
-class PairExercise(Exercise):
-    """An exercise whose answer returns two values."""
-
-    def _unlike(self, yours: list[Observation], right: list[Observation]) -> str | None:
-        said = next((v for call in yours for v in call.values() if isinstance(v, Miscounted)), None)
-        return said or super()._unlike(yours, right)
-
-
-def _pair(names: tuple[str, str]) -> Callable[..., Observation]:
-    """Calls a function that returns two things, and calls them by name."""
-
-    def observe(function: Callable[..., Any], *arguments: Any) -> Observation:
-        value = function(*arguments)
-        if value is None or value is ...:
-            return dict.fromkeys(names, value)
-        several = isinstance(value, tuple | list) or getattr(value, "ndim", 0) > 0
-        if several and len(value) == 2:
-            return dict(zip(names, value, strict=True))
-        found = f"{len(value)} values" if several and len(value) > 1 else "one"
-        found = kind(value) if isinstance(value, dict | str) else found
-        wanted = f"return two values, first {names[0]}, then {names[1]}; yours is {found}."
-        return dict.fromkeys(names, Miscounted(wanted))
-
-    return observe
-
-
 def _sat(p: Tensor) -> Tensor:
     return -p
 
@@ -266,13 +236,13 @@ def _non(p: Tensor) -> Tensor:
     return p - 1
 
 
-slopes = PairExercise(
+slopes = Exercise(
     name="slopes",
     confirms="together they always pull with weight 1; where D is sure, all of it is in the non-saturating one.",
     property="two negative slopes: both losses fall as the logit rises, one hardly where p is near 0, one near 1",
     reference=lambda p: (_sat(p), _non(p)),
     inputs=[(tensor([0.01, 0.2, 0.4, 0.9]).double(),), (sigmoid(draw(6).double()),)],
-    observe=_pair(("the saturating slope", "the non-saturating slope")),
+    observe=named("the saturating slope", "the non-saturating slope"),
     tolerance=1e-6,
     wrong={
         "those are the slopes in D. The network's output is the logit: multiply by dσ/dd, the slope of σ.": [
@@ -328,13 +298,13 @@ def _with(D: Callable[..., Tensor], G: Callable[..., Tensor]) -> Callable[..., P
 
 _scalars = [tuple(tensor(v, dtype=torch.float64) for v in pair) for pair in ((1.0, 0.5), (-0.8, 1.5), (2.0, -0.3))]
 
-alternating_step = PairExercise(
+alternating_step = Exercise(
     name="alternating_step",
     confirms="first the discriminator climbs, then the generator answers to the new one.",
     property="ψ turns against the side on which θ lies, and θ then follows the sign of the new ψ",
     reference=_step,
     inputs=[(*_scalars[0], 0.5), (*_scalars[1], 0.2), (*_scalars[2], 1.0)],
-    observe=_pair(("θ", "ψ")),
+    observe=named("θ", "ψ"),
     tolerance=1e-6,
     wrong={
         "that is simultaneous: your generator answers to the old ψ. Alternating means that it sees the new one.": [
