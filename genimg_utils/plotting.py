@@ -274,7 +274,7 @@ def bars(
     xlabel: str = "",
     note: Callable[[float, str], str] = "{:.2f}".format,
 ) -> Figure:
-    """Horizontal bars with their values beside them; of several values (seeds) the mean, and each as a dot.
+    """Horizontal bars with their values beside them; of several values (seeds) their mean, and each as a dot.
 
     errors: half-widths of intervals; reference: (label, value) of a dashed line; note: the text beside a bar, of
     its value and label.
@@ -289,7 +289,8 @@ def bars(
         ax.barh(row, mean, 0.6, xerr=error or None, color=colour, alpha=0.75, ecolor=TRUTH)
         if len(seeds) > 1:
             ax.plot(seeds, np.full(len(seeds), row), "o", color=TRUTH, markersize=3)
-        write(ax, note(mean, label), (max(seeds.max(), mean + error), row), TRUTH, 5)
+        said = note(mean, label) if len(seeds) == 1 else f"mean {note(mean, label)}"
+        write(ax, said, (max(seeds.max(), mean + error), row), TRUTH, 5)
     ax.set_yticks(range(len(values)), list(values))
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(values) - 0.5, -0.5 - 0.7 * bool(reference))  # the first on top, the reference above it

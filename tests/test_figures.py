@@ -309,7 +309,7 @@ def test_bars_show_mean_seeds_interval_and_reference():
     assert reference.get_xdata()[0] == 4
     segments = [s for c in ax.collections for s in c.get_segments()]
     assert [s[:, 0].tolist() for s in segments] == [[4.5, 5.5]]
-    assert [t.get_text() for t in ax.texts] == ["2.00", "5.00", "four"]
+    assert [t.get_text() for t in ax.texts] == ["mean 2.00", "5.00", "four"]
     assert ax.yaxis_inverted()  # the first bar is on top
 
 
@@ -324,7 +324,7 @@ def is_dashed(line):
 def test_ruler_names_multiples_of_the_floor():
     ax = figures.gan.ruler({"ours": [0.2, 0.4], "theirs": 6.5}, 0.2, "Ours").axes[0]
     assert [t.get_text() for t in ax.texts] == [
-        "0.30 = 1.5 × floor",
+        "mean 0.30 = 1.5 × floor",
         "6.50 = 32.5 × floor",
         "real images: 0.20",
     ]
