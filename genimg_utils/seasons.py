@@ -19,8 +19,8 @@ Colour = tuple[float, float, float] | Array  # in [0, 1]; an array broadcasts to
 TREES, FLOWERS, CHUNK = 3, 14, 64
 SEASONS = ("summer", "winter")
 PAINT = {  # wall colours; either of winter is as far from either of summer, so that no swap is the easier map
-    "summer": np.array([[0.86, 0.57, 0.40], [0.46, 0.71, 0.71]], np.float32),
-    "winter": np.array([[0.55, 0.66, 0.43], [0.71, 0.53, 0.73]], np.float32),
+    "summer": np.array([[0.82, 0.57, 0.40], [0.42, 0.71, 0.73]], np.float32),
+    "winter": np.array([[0.51, 0.66, 0.44], [0.71, 0.50, 0.75]], np.float32),
 }
 PLAIN = {"summer": (0.90, 0.80, 0.62), "winter": (0.72, 0.64, 0.58)}
 # N scenes, S side of a picture, T trees
