@@ -1,5 +1,5 @@
 """Answers to every exercise, one file a chapter: right in other styles, wrong as learners write them."""
 
-from answers import gan_failures, gan_maths, gan_training, gan_what_a_loss_says, start
+from answers import gan_failures, gan_maths, gan_training, gan_what_a_loss_says, start, vae_training
 
-CHAPTERS = [start, gan_what_a_loss_says, gan_training, gan_maths, gan_failures]
+CHAPTERS = [start, gan_what_a_loss_says, gan_training, gan_maths, gan_failures, vae_training]
