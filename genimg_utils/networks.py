@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -134,6 +135,71 @@ class Decoder(nn.Module):
         return self.body(z)
 
 
+class Translator(nn.Module):
+    """CycleGAN's generator: pictures x [B, C, S, S] of one domain to pictures of the other, both in [−1, 1].
+
+    Down twice, residual blocks, up twice; what it adds is added to `skip` times x before the tanh. With width 64, nine
+    blocks, norm and no skip it is that of Zhu et al. 2017, appendix.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 32, blocks: int = 3, norm: bool = False, skip: float = 1.5):
+        super().__init__()
+        self.config = dict(channels=channels, width=width, blocks=blocks, norm=norm, skip=skip)
+        self.skip = skip
+        W = width
+        self.body = nn.Sequential(
+            *block(nn.Conv2d(channels, W, 7, padding=3, padding_mode="reflect"), norm),  # [B, W, S, S]
+            *block(nn.Conv2d(W, 2 * W, 3, stride=2, padding=1), norm),  # [B, 2 W, S/2, S/2]
+            *block(nn.Conv2d(2 * W, 4 * W, 3, stride=2, padding=1), norm),  # [B, 4 W, S/4, S/4]
+            *[Residual(4 * W, norm) for _ in range(blocks)],
+            *block(nn.ConvTranspose2d(4 * W, 2 * W, 3, stride=2, padding=1, output_padding=1), norm),
+            *block(nn.ConvTranspose2d(2 * W, W, 3, stride=2, padding=1, output_padding=1), norm),
+            nn.Conv2d(W, channels, 7, padding=3, padding_mode="reflect"),  # [B, C, S, S]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        change = self.body(x)
+        return (change + self.skip * x if self.skip else change).tanh()
+
+
+class PatchDiscriminator(nn.Module):
+    """From pictures x [B, C, S, S] to a map of logits [B, h, w], one for each patch that it looks at.
+
+    `layers` of stride 2 and two of stride 1, all 4 × 4: three see 70 pixels, Isola et al. 2017; one sees 16.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 64, layers: int = 3, norm: bool = True):
+        super().__init__()
+        self.config = dict(channels=channels, width=width, layers=layers, norm=norm)
+        widths = [width * min(2**i, 8) for i in range(layers + 1)]
+        parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for i, (inputs, outputs) in enumerate(pairwise(widths), 1):
+            parts.append(nn.Conv2d(inputs, outputs, 4, stride=2 if i < layers else 1, padding=1))
+            parts += [nn.InstanceNorm2d(outputs)] * norm + [nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*parts, nn.Conv2d(widths[-1], 1, 4, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x).squeeze(1)
+
+
+class Residual(nn.Module):
+    """x + f(x), f two 3 × 3 convolutions of W channels. Zhu et al. 2017, appendix, after Johnson et al. 2016."""
+
+    def __init__(self, width: int, norm: bool):
+        super().__init__()
+        conv = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+        last = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+        self.body = nn.Sequential(*block(conv, norm), last, *[nn.InstanceNorm2d(width)] * norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+def block(layer: nn.Conv2d | nn.ConvTranspose2d, norm: bool) -> list[nn.Module]:
+    """The layer, instance normalisation where asked for, ReLU."""
+    return [layer, *[nn.InstanceNorm2d(layer.out_channels)] * norm, nn.ReLU()]
+
+
 class Seeds(nn.Module):
     """Several networks of one kind, trained at once as if each were alone: row i of a batch belongs to network i % S.
 
@@ -226,6 +292,9 @@ def kernel_at_4(size: int) -> int:
     return {28: 3, 32: 4}[size]
 
 
+KINDS = (Generator, Discriminator, Encoder, Decoder, Translator, PatchDiscriminator, Classifier)
+
+
 def load(source: str | Path, device: torch.device | str = "cpu") -> nn.Module:
     """A network in eval mode from shipped weights (by name) or exported ones (by path to a .safetensors file).
 
@@ -239,7 +308,7 @@ def load(source: str | Path, device: torch.device | str = "cpu") -> nn.Module:
         with safe_open(path, framework="pt", device=str(device)) as file:
             about = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
-        kind = {c.__name__: c for c in (Generator, Discriminator, Encoder, Decoder, Classifier)}[about["class"]]
+        kind = {c.__name__: c for c in KINDS}[about["class"]]
         network = kind(**json.loads(about["config"]))
         network.load_state_dict(weights)
     except (SafetensorError, KeyError, TypeError, RuntimeError) as error:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-from genimg_utils.losses.gan import Objective, Penalty, non_saturating
+from genimg_utils.losses import cyclegan
+from genimg_utils.losses.gan import Objective, Penalty, least_squares, non_saturating
 from genimg_utils.losses.vae import Likelihood, bernoulli, gaussian_kl, reparameterise
 
 
@@ -93,3 +94,52 @@ def vae_step(
     update((reconstruction + beta * kl).mean(), optimiser)
     logged = {"minus_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
     return {name: value.detach().mean() for name, value in logged.items()}
+
+
+def cyclegan_step(
+    x: Tensor,
+    y: Tensor,
+    G: nn.Module,
+    F: nn.Module,
+    D_X: nn.Module,
+    D_Y: nn.Module,
+    opt_GF: Optimizer,
+    opt_D: Optimizer,
+    *,
+    objective: Objective = least_squares,
+    cycle: float = 10.0,
+    identity: float = 0.0,
+    pools: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None = None,
+    update: Callable[[Tensor, Optimizer], None] = update,
+) -> dict[str, Tensor]:
+    """One update of both generators, then one of both discriminators. Zhu et al. 2017, eq. 3 and section 4.
+
+    x, y [B, C, S, S] in [−1, 1], unpaired; `cycle` and `identity` weigh those terms; pools: what the discriminators see
+    in place of the newest F(y) and G(x). Each sample's picture depends on it alone (no BatchNorm in G and F), so that
+    three calls of the generators do the work of six. Returns 0-d tensors, without their weights.
+    """
+    keep = identity > 0
+    D = nn.ModuleList([D_X, D_Y]).requires_grad_(False)  # gradients pass through, the weights stand still
+    try:
+        B = len(y)
+        back = F(torch.cat([y, x]) if keep else y)  # F(y) and F(x)
+        there = G(torch.cat([x, y, back[:B]] if keep else [x, back[:B]]))  # G(x), G(y) and G(F(y))
+        fake_x, fake_y = back[:B], there[: len(x)]
+        logged = {
+            "loss_G": objective.generator(fake_y.new_empty(0), D_Y(fake_y)),
+            "loss_F": objective.generator(fake_x.new_empty(0), D_X(fake_x)),
+            "cycle": cyclegan.cycle(x, F(fake_y)) + cyclegan.cycle(y, there[-B:]),
+        }
+        total = logged["loss_G"] + logged["loss_F"] + cycle * logged["cycle"]
+        if keep:
+            logged["identity"] = cyclegan.identity(y, there[len(x) : -B]) + cyclegan.identity(x, back[B:])
+            total = total + identity * logged["identity"]
+        update(total, opt_GF)
+    finally:  # an error or a stop must not leave them frozen
+        D.requires_grad_(True)
+
+    show_x, show_y = pools or (Tensor.detach, Tensor.detach)
+    logged["loss_D_X"] = objective.discriminator(*judge(D_X, x, show_x(fake_x.detach()), ()))
+    logged["loss_D_Y"] = objective.discriminator(*judge(D_Y, y, show_y(fake_y.detach()), ()))
+    update(logged["loss_D_X"] + logged["loss_D_Y"], opt_D)
+    return {name: value.detach() for name, value in logged.items()}

@@ -148,7 +148,7 @@ def seeded():
 
 
 def test_memory_is_bounded_by_the_chunk_and_chunks_change_nothing():
-    x, encoder, decoder, exact = linear_gaussian()
+    x, encoder, decoder, _ = linear_gaussian()
     decoded = []
 
     def counting(z):
