@@ -13,7 +13,7 @@ from hashlib import sha256
 from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -300,7 +300,7 @@ def _pictures(root: Path) -> list[Path]:
     return [file for file in files if not any(p.startswith(".") for p in file.relative_to(root).parts)]
 
 
-def _square(file: Path, size: int) -> np.ndarray:
+def _square(file: Path | IO[bytes], size: int) -> np.ndarray:
     with Image.open(file) as picture:
         picture.draft(None, (2 * size, 2 * size))  # decodes a JPEG of many megapixels at a fraction of them
         if picture.mode.startswith(("I", "F")):  # converting clips these to white without a word

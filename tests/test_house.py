@@ -224,6 +224,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pool": set(),
     "seasons": set(),
     "data": {"runtime", "seasons"},
+    "unpaired": {"runtime", "seasons", "data"},
     "checkpoint": {"runtime"},
     "training": {"runtime", "checkpoint"},
     "recipes": ALGORITHMS | {"runtime", "data", "pool", "training"},
@@ -245,6 +246,7 @@ FLOORS = [
     "pool",
     "seasons",
     "data",
+    "unpaired",
     "checkpoint",
     "training",
 ]
@@ -306,7 +308,7 @@ def test_rooms_import_what_their_floor_allows(path: Path) -> None:
 
 def test_the_package_stays_small() -> None:
     sizes = {path: code_lines(source) for path, source in SOURCES.items()}
-    assert sum(size for path, size in sizes.items() if room(path) in FLOORS) < 2_000
+    assert sum(size for path, size in sizes.items() if room(path) in FLOORS) < 2_300
     rooms = {path: size for path, size in sizes.items() if "check" not in path.parts}  # its files are data
     assert {path.name: size for path, size in rooms.items() if size > 280} == {}
 
