@@ -21,7 +21,7 @@ import torch
 from gan_training import draw, machine, quality
 from torch import Tensor, nn
 
-from genimg_utils import data, metrics, points
+from genimg_utils import data, metrics, plotting, points
 from genimg_utils.layers import spectral_norm
 from genimg_utils.losses import (
     Objective,
@@ -212,10 +212,21 @@ def floor_of_stacked() -> dict[str, float]:
     return counted(stacked(data.load("mnist-5k").images, STACKED_SAMPLES, seed=1))
 
 
+def picture_of_collapse(steps: int) -> None:
+    """Chapter 04's first picture: digits of a generator that collapsed, of one that was repaired, and real ones."""
+    plotting.style()
+    real = data.load("mnist-5k").images
+    rows = {"real": real[torch.randperm(len(real), generator=torch.Generator().manual_seed(0))[:20]]}
+    for label, name in {"collapsed": "least squares", "repaired": "relativistic, R1 + R2"}.items():
+        G, _ = train(contestants(gamma=1.0)[name], real, steps, seed=0)
+        rows[label] = draw(G, 20)
+    plotting.strip(rows).savefig(RESULTS.with_name("collapse.png"))
+
+
 # ---- all of it
 
 
-PARTS = ("repairs", "plane", "digits", "stacked")
+PARTS = ("repairs", "plane", "digits", "stacked", "picture")
 
 
 def tasks_of(part: str, seeds: int, steps: int) -> tuple[Callable[[Any], dict[str, Any]], list[Any]]:
@@ -245,6 +256,9 @@ def main(arguments: list[str]) -> None:
     }
     with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
         for part in PARTS if chosen.only is None else [chosen.only]:
+            if part == "picture":
+                picture_of_collapse(chosen.steps)
+                continue
             measure, tasks = tasks_of(part, chosen.seeds, chosen.steps)
             results[part] = []
             for row in pool.map(measure, tasks):
