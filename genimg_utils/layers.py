@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, one_hot
 from torch.nn.utils.parametrize import register_parametrization
 
 
@@ -81,3 +81,42 @@ def spectral_norm(network: nn.Module) -> nn.Module:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             register_parametrization(layer, "weight", SpectralNorm(layer.weight))
     return network
+
+
+class Quantiser(nn.Module):
+    """The nearest of K codes [K, d] for each vector of e [B, d, H, W], and its index [B, H, W]; no gradient passes.
+
+    In training the codes follow their vectors: each is a moving average of those it stands for. The first batch places
+    them, and a code that stands for less than one vector a batch is put on a random one. van den Oord et al. 2017,
+    appendix A.1; the last is practice, compare Dhariwal et al. 2020.
+    """
+
+    codes: Tensor
+    count: Tensor
+    total: Tensor
+
+    def __init__(self, codes: int, dimensions: int, decay: float = 0.99):
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("codes", torch.zeros(codes, dimensions))
+        self.register_buffer("count", torch.zeros(codes))
+        self.register_buffer("total", torch.zeros(codes, dimensions))
+
+    def forward(self, e: Tensor) -> tuple[Tensor, Tensor]:
+        rows = e.detach().movedim(1, -1).flatten(0, 2)  # [B H W, d]
+        if self.training:
+            self.wake(rows)
+        index = torch.cdist(rows, self.codes).argmin(dim=1).view(len(e), *e.shape[2:])
+        q = self.codes[index].movedim(-1, 1)
+        if self.training:
+            chose = one_hot(index.flatten(), len(self.codes)).to(rows.dtype)
+            self.count.lerp_(chose.sum(dim=0), 1 - self.decay)
+            self.total.lerp_(chose.T @ rows, 1 - self.decay)
+            self.codes.copy_(self.total / self.count[:, None])
+        return q, index
+
+    def wake(self, rows: Tensor) -> None:
+        """Put the codes that stand for less than one vector a batch on random ones of rows [N, d]."""
+        dead = self.count < 1  # at the start all of them
+        self.total[dead] = rows[torch.randint(len(rows), (len(dead),))][dead]
+        self.codes[dead], self.count[dead] = self.total[dead], 1.0

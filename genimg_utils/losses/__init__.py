@@ -28,6 +28,7 @@ from genimg_utils.losses.vae import (
     log_normal,
     log_weights,
     reparameterise,
+    vq,
 )
 
 __all__ = [
@@ -55,5 +56,6 @@ __all__ = [
     "relativistic",
     "reparameterise",
     "saturating",
+    "vq",
     "wasserstein",
 ]

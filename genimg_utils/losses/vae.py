@@ -126,6 +126,20 @@ def dreg(log_weights: Tensor, z: Tensor) -> Tensor:
     return (share * log_weights).sum(dim=0)
 
 
+# ---- discrete latents
+
+
+def vq(e: Tensor, q: Tensor, commitment: float = 0.25) -> Tensor:
+    """‖sg[e] − q‖² + c ‖e − sg[q]‖², [B], of an encoder's output e [B, …] and its codes q; sg stops the gradient.
+
+    Terms 2 and 3 of van den Oord et al. 2017, eq. 3. Of codes that follow by a moving average no gradient is wanted.
+    """
+    if e.shape != q.shape:
+        raise ValueError(f"{list(e.shape)} vectors and {list(q.shape)} codes do not match.")
+    codebook, commit = (q - e.detach()).square(), (e - q.detach()).square()
+    return (codebook + commitment * commit).flatten(1).sum(dim=1)
+
+
 # ---- sentences for what cannot be right
 
 

@@ -1,0 +1,250 @@
+"""Longer runs of chapter 07's labs: `python benchmarks/vae_failures.py`.
+
+Writes results/vae_failures.json, from which the chapter takes its rows. One process, one thread; a part alone with
+--only. Everything is on mnist-5k or scikit-learn's digits, which need no network.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from gan_training import machine
+from sklearn.mixture import GaussianMixture
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, silu
+from torch.optim import Adam
+
+from genimg_utils import data, metrics
+from genimg_utils.layers import Quantiser
+from genimg_utils.losses import bernoulli, gaussian_kl, reparameterise, vq
+from genimg_utils.networks import Decoder, Encoder
+from genimg_utils.steps import update, vae_step
+from genimg_utils.training import anneal
+
+RESULTS = Path(__file__).resolve().parent / "results" / "vae_failures.json"
+DATASET, DRAWN = "mnist-5k", 2_000
+K, DIMENSIONS, WIDE = 32, 8, 32
+CPU = torch.device("cpu")
+
+
+def held_out() -> tuple[Tensor, Tensor]:
+    """The test pictures in grey and tossed once, both in [0, 1]."""
+    real = data.load(DATASET, "test").images / 255
+    return real, torch.bernoulli(real, generator=torch.Generator().manual_seed(1))
+
+
+def short_waves(x: Tensor, real: Tensor) -> float:
+    """Power above a quarter of the side, over that of real pictures; both [N, 1, 28, 28] in [0, 1]."""
+    k = torch.fft.fftfreq(28) * 28
+    high = (k[:, None].square() + k[None, :].square()).sqrt() > 7
+    one, other = (torch.fft.fft2(v.squeeze(1)).abs().square().mean(dim=0)[high].mean() for v in (x, real))
+    return (one / other).item()
+
+
+def row(what: str, steps: int, seed: int, pi: Tensor, nats: float, start: float) -> dict[str, Any]:
+    """What is told of pictures pi [N, 1, 28, 28] in [0, 1]."""
+    real, _ = held_out()
+    return {
+        "what": what,
+        "steps": steps,
+        "seed": seed,
+        "FD-64": round(metrics.ruler(DATASET).distance(2 * pi - 1), 2),
+        "short waves": round(short_waves(pi, real), 3),
+        "nats": round(nats, 1),
+        "seconds": round(time.process_time() - start),
+    }
+
+
+# ---- a VAE, with its prior and with a mixture
+
+
+def fit_vae(steps: int, seed: int, beta: float = 1.0, latent: int = 32) -> tuple[nn.Module, nn.Module]:
+    """Chapter 06's recipe for so many steps."""
+    torch.manual_seed(seed)
+    batches = data.Batches(data.load(DATASET).images, 64, CPU, seed)
+    E, D = Encoder(latent=latent), Decoder(latent=latent)
+    optimiser = Adam([*E.parameters(), *D.parameters()], lr=4e-3, betas=(0.9, 0.99), fused=True)
+    for step in range(steps):
+        anneal([optimiser], step, steps)
+        x = next(batches)
+        assert isinstance(x, Tensor)
+        vae_step(torch.bernoulli((x + 1) / 2), torch.randn(len(x), latent), E, D, optimiser, beta=beta)
+    return E.eval(), D.eval()
+
+
+@torch.no_grad()
+def with_two_priors(steps: int, seed: int) -> list[dict[str, Any]]:
+    """The VAE with N(0, I) and with a mixture of fifty Gaussians in its place."""
+    start = time.process_time()
+    with torch.enable_grad():
+        E, D = fit_vae(steps, seed)
+    _, x = held_out()
+    mean, log_variance = E(x)
+    z = reparameterise(mean, log_variance, torch.randn_like(mean))
+    nats = (-bernoulli(D(z), x) + gaussian_kl(mean, log_variance)).mean().item()
+    images = torch.bernoulli(data.load(DATASET).images / 255)
+    mean, log_variance = (torch.cat(v) for v in zip(*(E(c) for c in images.split(500)), strict=True))
+    encoded = reparameterise(mean, log_variance, torch.randn_like(mean))
+    mixture = GaussianMixture(50, reg_covar=1e-3, max_iter=30, random_state=0).fit(encoded.numpy())
+    drawn = torch.tensor(mixture.sample(DRAWN)[0]).float()
+    priors = {"VAE, prior N(0, I)": torch.randn(DRAWN, 32), "VAE, mixture of 50": drawn}
+    pi = {name: metrics.in_chunks(D, z).sigmoid() for name, z in priors.items()}
+    return [row(name, steps, seed, x, nats, start) for name, x in pi.items()]
+
+
+# ---- a VQ-VAE with a prior over its codes: the networks are chapter 07's
+
+
+def conv(inputs: int, outputs: int, side: int = 3) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, side, padding=side // 2)
+
+
+class Blind(nn.Conv2d):
+    """A convolution that sees places before its own only, and its own if told so."""
+
+    mask: Tensor
+
+    def __init__(self, inputs: int, outputs: int, side: int, own: bool):
+        super().__init__(inputs, outputs, side, padding=side // 2)
+        mask = torch.arange(side * side) < side * side // 2 + own
+        self.register_buffer("mask", mask.float().view(side, side))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.weight * self.mask, self.bias)
+
+
+class Prior(nn.Module):
+    """Logits [B, K, 7, 7] of each code, given those before it."""
+
+    def __init__(self, width: int = WIDE, layers: int = 2):
+        super().__init__()
+        self.embed, self.place = nn.Embedding(K, 16), nn.Parameter(torch.zeros(width, 7, 7))
+        self.first = Blind(16, width, 13, own=False)
+        self.more = nn.ModuleList([Blind(width, width, 3, own=True) for _ in range(layers)])
+        self.out = nn.Sequential(nn.SiLU(), conv(width, 2 * width, 1), nn.SiLU(), conv(2 * width, K, 1))
+
+    def forward(self, index: Tensor) -> Tensor:
+        h = self.first(self.embed(index).movedim(-1, 1)) + self.place
+        for layer in self.more:
+            h = h + layer(silu(h))
+        logits: Tensor = self.out(h)
+        return logits
+
+
+def fit_codes(steps: int, seed: int) -> tuple[nn.Module, nn.Module, Quantiser]:
+    torch.manual_seed(seed)
+    batches = data.Batches(data.load(DATASET).images, 64, CPU, seed)
+    E = nn.Sequential(nn.PixelUnshuffle(4), conv(16, WIDE), nn.SiLU(), conv(WIDE, WIDE), nn.SiLU(),
+                      conv(WIDE, DIMENSIONS, 1))  # fmt: skip
+    D = nn.Sequential(conv(DIMENSIONS, WIDE), nn.SiLU(), conv(WIDE, WIDE), nn.SiLU(), conv(WIDE, 16, 1),
+                      nn.PixelShuffle(4))  # fmt: skip
+    Q = Quantiser(K, DIMENSIONS)
+    optimiser = Adam([*E.parameters(), *D.parameters()], lr=4e-3, betas=(0.9, 0.99))
+    for step in range(steps):
+        anneal([optimiser], step, steps)
+        x = next(batches)
+        assert isinstance(x, Tensor)
+        e = E(x)
+        q, _ = Q(e)
+        logits = D(e + (q - e).detach())
+        update((-bernoulli(logits, torch.bernoulli((x + 1) / 2)) + vq(e, q)).mean(), optimiser)
+    return E.eval(), D.eval(), Q.eval()
+
+
+@torch.no_grad()
+def write_codes(prior: nn.Module, n: int) -> Tensor:
+    """n grids of codes, one place after the other, [n, 7, 7]."""
+    index = torch.zeros(n, 7, 7, dtype=torch.long)
+    for r in range(7):
+        for c in range(7):
+            index[:, r, c] = torch.distributions.Categorical(logits=prior(index)[:, :, r, c]).sample()
+    return index
+
+
+def with_a_prior_of_its_own(steps: int, prior_steps: int, seed: int) -> list[dict[str, Any]]:
+    """A VQ-VAE and two priors over its codes, as in the chapter and twice as long with twice the width."""
+    start = time.process_time()
+    E, D, Q = fit_codes(steps, seed)
+    real, tossed = held_out()
+
+    @torch.no_grad()
+    def decode(index: Tensor) -> Tensor:
+        return metrics.in_chunks(lambda i: D(Q.codes[i].movedim(-1, 1)), index)
+
+    with torch.no_grad():
+        codes = metrics.in_chunks(lambda v: Q(E(v / 127.5 - 1))[1], data.load(DATASET).images)
+        theirs = Q(E(2 * real - 1))[1]
+    rest, rows = -bernoulli(decode(theirs), tossed).mean().item(), []
+    for name, width, times in (("VQ-VAE, its prior", WIDE, 1), ("VQ-VAE, a prior twice as wide", 2 * WIDE, 2)):
+        prior, total = Prior(width), times * prior_steps
+        optimiser = Adam(prior.parameters(), lr=4e-3, betas=(0.9, 0.99))
+        best, kept = float("inf"), {}
+        for step in range(total):
+            anneal([optimiser], step, total)
+            some = codes[torch.randint(len(codes), (32,))]
+            update(49 * cross_entropy(prior(some), some), optimiser)
+            if (step + 1) % max(1, total // 20) == 0:  # the best on held-out codes is kept: it overfits
+                with torch.no_grad():
+                    paid = 49 * cross_entropy(prior(theirs), theirs).item()
+                if paid < best:
+                    best, kept = paid, {k: v.clone() for k, v in prior.state_dict().items()}
+        prior.load_state_dict(kept)
+        pi = decode(write_codes(prior, DRAWN)).sigmoid()
+        rows.append(row(name, steps + total, seed, pi, rest + best, start))
+    return rows
+
+
+# ---- the β of four ways to average, on pictures with 200 latents
+
+
+def averaged(name: str, beta: float, steps: int, seed: int) -> dict[str, Any]:
+    """−ELBO and active units of the convolutional VAE with 200 latents under one β."""
+    with torch.enable_grad():
+        E, D = fit_vae(steps, seed, beta, latent=200)
+    _, x = held_out()
+    with torch.no_grad():
+        mean, log_variance = E(x)
+        z = reparameterise(mean, log_variance, torch.randn_like(mean))
+        nats = (-bernoulli(D(z), x) + gaussian_kl(mean, log_variance)).mean().item()
+    active = int(metrics.active_units(mean).sum())
+    return {"what": name, "β": beta, "seed": seed, "steps": steps, "−ELBO": round(nats, 1), "active": active}
+
+
+WAYS = {
+    "pixels summed, KL summed": 1.0,
+    "pixels summed, KL averaged": 1 / 200,
+    "both averaged": 784 / 200,
+    "pixels averaged, KL summed": 784.0,
+}
+Part = Callable[[int], list[dict[str, Any]]]
+PARTS: dict[str, Part] = {
+    "pictures": lambda scale: (
+        with_two_priors(scale * 6_000 // 100, 0)
+        + with_a_prior_of_its_own(scale * 3_000 // 100, scale * 3_000 // 100, 0)
+    ),
+    "averages": lambda scale: [averaged(name, beta, scale * 1_500 // 100, 0) for name, beta in WAYS.items()],
+}
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="measure one part, keep the others")
+    parser.add_argument("--percent", type=int, default=100, help="of the steps")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results |= {"command": "python benchmarks/vae_failures.py", "machine": machine()}
+    for part in PARTS if chosen.only is None else [chosen.only]:
+        results[part] = PARTS[part](chosen.percent)
+        for line in results[part]:
+            print(line, flush=True)
+        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
