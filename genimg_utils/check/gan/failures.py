@@ -19,7 +19,7 @@ wasserstein_rate = Exercise(
     confirms="without a penalty it exceeds 1 at every step size, and a penalty larger than the step brings it below.",
     property="above 1 without a penalty, below 1 where the penalty outweighs the step, exactly 1 where both balance",
     reference=lambda h, gamma: (1 - h * gamma + h**2) ** 0.5,
-    inputs=[(0.1, 0.0), (0.3, 0.2), (0.5, 1.5), (0.2, 0.2)],
+    inputs=[(0.1, 0.0), (0.3, 0.2), (0.4, 1.2), (0.2, 0.2)],
     tolerance=1e-6,
     wrong={
         "that is the square of the modulus.": [lambda h, gamma: 1 - h * gamma + h**2],
@@ -36,6 +36,13 @@ wasserstein_rate = Exercise(
         "the slope enters with the wrong power: how often does the off-diagonal entry appear in a determinant?": [
             lambda h, gamma: (1 - h * gamma + h) ** 0.5
         ],
+        "only one of the two ½ has become 1: both players have the slope 1 at 0.": [
+            lambda h, gamma: (1 - h * gamma + h**2 / 2) ** 0.5
+        ],
+        "the square of h has the wrong sign: the off-diagonal entries differ in sign; what does a determinant do?": [
+            lambda h, gamma: max(1 - h * gamma - h**2, 0.0) ** 0.5
+        ],
+        "γ enters twice. In 4.8 it stands once, beside h.": [lambda h, gamma: abs(1 - 2 * h * gamma + h**2) ** 0.5],
         "the penalty has no say in yours.": [lambda h, gamma: (1 + h**2) ** 0.5],
         "the penalty makes things worse in yours: look at its sign.": [lambda h, gamma: (1 + h * gamma + h**2) ** 0.5],
     },
@@ -98,6 +105,8 @@ _critics: list[tuple] = [
     (_Judge("a critic with slope ½", lambda x: x[:, 0] / 2), _few + 1, _few),
     # The slope of a bowl at x is |x|: it tells where the penalty looked, 4 to 18 on the way from (3, 3) to (13, 13).
     (_Judge("a bowl", lambda x: x.square().sum(dim=1) / 2), _many + 13, _many + 3),
+    # Its slope is |x|²: there a mean of slopes is not the slope of the mean.
+    (_Judge("a steep bowl", lambda x: x.norm(dim=1) ** 3 / 3), _many + 3, _many + 0.2),
     # No slope where both coordinates are equal, as they are on that way.
     (_Judge("a valley", lambda x: (x[:, 0] - x[:, 1]).square() / 2), _many + 10, _many),
 ]
@@ -116,7 +125,8 @@ my_penalty = Exercise(
     observe=_cost_and_gradient,
     tolerance=0.01,
     wrong={
-        NO_GRADIENT: [_no_slope_back],
+        "the number is right, and no gradient comes back from it: nothing could be trained. Does the gradient in x "
+        "keep its graph? It is dropped unless you ask for it.": [_no_slope_back],
         "you look at the real pictures only. The slope is asked to be 1 between real and generated ones.": [
             _penalty_from(where=lambda real, fake: real)
         ],
@@ -125,6 +135,9 @@ my_penalty = Exercise(
         ],
         "you always look half-way. The place between the two is drawn anew for each pair.": [
             _penalty_from(where=lambda real, fake: (real + fake) / 2)
+        ],
+        "you averaged the slopes before you compared with 1: each picture is asked for slope 1, the mean comes last.": [
+            lambda D, real, fake: 10 * (_slope_of(D, _mixed(real, fake)).mean() - 1).square()
         ],
         "your mixing factor is normal: a third of it falls between 0 and 1. Which distribution stays there?": [
             _penalty_from(where=lambda real, fake: _mixed(real, fake, torch.randn))
@@ -150,7 +163,8 @@ my_penalty = Exercise(
         "you added the pictures up: the penalty is a mean over them.": [
             lambda D, real, fake: 10 * (_slope_of(D, _mixed(real, fake)) - 1).square().sum()
         ],
-        "right wherever the critic has a slope. Where it has none your gradient is NaN: a root has none at 0.": [
+        "right wherever the critic has a slope. Where it has none your gradient is NaN: a root has none at 0. "
+        "Clamp what stands under it to a small number.": [
             lambda D, real, fake: 10 * (squared_gradient(D, _mixed(real, fake)).sqrt() - 1).square().mean()
         ],
         "this asks for slope 0, as R1 does. A critic without slope should cost λ.": [
@@ -205,6 +219,9 @@ largest_singular_value = Exercise(
         ],
         "this is the square of the singular value.": [lambda W, u, rounds: _stretch(W, u, rounds) ** 2],
         "one round too many.": [lambda W, u, rounds: _stretch(W, u, rounds + 1)],
+        "half a round too many: after the last u comes no further v.": [
+            lambda W, u, rounds: (W.T @ _iterated(W, u, rounds)[0]).norm()
+        ],
         "one round too few.": [lambda W, u, rounds: _stretch(W, u, rounds - 1) if rounds > 1 else u.norm()],
         "v has not the length 1: what it is stretched by counts twice then.": [
             lambda W, u, rounds: _long_v(W, u, rounds)
