@@ -101,6 +101,17 @@ def moved(one, other):
     return any(not torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
+def test_the_generators_turn_costs_the_discriminators_no_gradient(players, batch):
+    frozen = []
+
+    def watched(loss, optimiser):
+        frozen.append([p.requires_grad for D in players[2:] for p in D.parameters()])
+
+    cyclegan_step(*batch, *players, sgd(*players[:2]), sgd(*players[2:]), update=watched)
+    assert not any(frozen[0])
+    assert all(frozen[1])
+
+
 def test_an_error_leaves_no_discriminator_frozen(players, batch):
     def broken(loss, optimiser):
         raise RuntimeError("stopped")

@@ -54,6 +54,17 @@ def test_every_number_of_a_scene_is_seen_in_both_seasons(name):
         assert (differs(render(these, season), render(moved, season)) > 0.004).mean() > 0.9
 
 
+@pytest.mark.parametrize("season", BOTH)
+@pytest.mark.parametrize("name", ["sun", "far", "near", "lake", "house", "path"])
+def test_so_is_each_column_of_it(name, season):
+    these, others = scenes(40, seed=2), scenes(40, seed=5)
+    for column in range(getattr(these, name).shape[1]):
+        mixed = getattr(these, name).copy()
+        mixed[:, column] = getattr(others, name)[:, column]
+        moved = changed(these, **{name: mixed})
+        assert (differs(render(these, season), render(moved, season)) > 0).mean() > 0.9, column
+
+
 def test_snow_hides_flowers_and_nothing_else():
     without, flowering = scenes(40, seed=2), scenes(40, seed=2, flowers=True)
     assert np.array_equal(render(without, "winter"), render(flowering, "winter"))
@@ -79,6 +90,15 @@ def test_paint_is_seen_in_both_seasons_on_the_house_alone():
         where = (render(these, season) != render(other, season)).any(axis=1)
         assert where.any(axis=(1, 2)).all()
         assert where[~house].mean() < 0.02  # soft edges
+
+
+@pytest.mark.parametrize("season", BOTH)
+def test_walls_wear_the_paint_of_their_season(season):
+    these = scenes(40, seed=2, paint=True)
+    pictures = render(these, season, 128) / 255.0  # [40, 3, 128, 128]
+    for picture, (x, base, width), paint in zip(pictures, these.house, these.paint, strict=True):
+        row, column = int(128 * (base - 0.5 * width)), int(128 * (x - 0.35 * width))
+        assert np.abs(picture[:, row, column] - seasons.PAINT[season][paint]).max() < 0.01
 
 
 def test_a_map_that_swaps_the_paint_keeps_the_distribution_and_is_no_lighter():

@@ -66,8 +66,8 @@ def test_the_seasons_of_training_share_no_scene_and_those_of_the_test_all(size):
     assert test.pairs.tolist() == [[i, i] for i in range(500)]
     same = seasons.render(seasons.scenes(500, 3), "winter", size)
     assert np.array_equal(test.B.numpy(), same)
-    summers = seasons.render(seasons.scenes(4000, 2), "summer", size)  # what the winters of training would be
-    assert not {p.tobytes() for p in summers} & {p.tobytes() for p in train.A.numpy()}
+    winters = seasons.render(seasons.scenes(4000, 1), "winter", size)  # the truth of the summers of training
+    assert not {p.tobytes() for p in winters} & {p.tobytes() for p in train.B.numpy()}
 
 
 def test_the_switches_reach_the_scenes():
@@ -89,6 +89,18 @@ def test_pictures_come_sorted_resized_and_in_their_split(source):
     assert train.A[:, 0, 8, 8].tolist() == [5, 25, 45, 65]
     assert train.pairs is None
     assert test.pairs.tolist() == [[0, 0], [1, 1]]
+
+
+def test_equal_names_make_no_pairs_in_training(source):
+    assert unpaired.load(source(files(COUNTS | {"trainB": 4})), "train").pairs is None
+
+
+def test_pairs_do_not_depend_on_the_order_in_a_zip(tmp_path):
+    contents = dict(reversed(files().items()))
+    contents["testA/p0.png"] = contents.pop("testA/p0.png")
+    test = unpaired.load(zipped(tmp_path / "order.zip", contents), "test", 8)
+    assert test.pairs is not None
+    assert torch.equal(test.A, test.B)
 
 
 def test_names_that_differ_make_no_pairs(source):
@@ -144,6 +156,14 @@ def test_a_bomb_is_refused_whatever_its_header_says(tmp_path, lie):
         path.write_bytes(content)
     with pytest.warns(UserWarning, match="trainA/zeros in .* is left out" + ("" if lie else ": it unpacks to more")):
         assert len(unpaired.load(path, "train").A) == 4
+
+
+def test_no_more_of_a_bomb_is_read_than_shows_it(tmp_path, monkeypatch):
+    asked = []
+    read = zipfile.ZipExtFile.read
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda self, n=-1: asked.append(n) or read(self, n))
+    unpaired.load(zipped(tmp_path / "plain.zip", files()), "train")
+    assert {*asked} == {unpaired.LARGEST + 1}
 
 
 def test_a_picture_of_absurd_size_is_left_out(tmp_path):
