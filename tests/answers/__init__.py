@@ -1,5 +1,14 @@
 """Answers to every exercise, one file a chapter: right in other styles, wrong as learners write them."""
 
-from answers import gan_failures, gan_maths, gan_training, gan_what_a_loss_says, start, vae_training
+from answers import (
+    gan_failures,
+    gan_maths,
+    gan_training,
+    gan_what_a_loss_says,
+    start,
+    vae_failures,
+    vae_maths,
+    vae_training,
+)
 
-CHAPTERS = [start, gan_what_a_loss_says, gan_training, gan_maths, gan_failures, vae_training]
+CHAPTERS = [start, gan_what_a_loss_says, gan_training, gan_maths, gan_failures, vae_maths, vae_training, vae_failures]

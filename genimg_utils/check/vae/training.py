@@ -342,8 +342,6 @@ def faulty_vae(fault: str, real: Tensor, steps: int, seed: int = 0) -> SimpleNam
     )
 
 
-_CHOICES = "no noise, log-variance as width, KL averaged, pixels averaged, data range"
-
 diagnose_vae_a = Choice(
     name="diagnose_vae_a",
     right="KL averaged",
@@ -351,7 +349,7 @@ diagnose_vae_a = Choice(
     hints={
         "no noise": "then z − μ would be nothing at all. Is it?",
         "log-variance as width": "then z − μ would not spread as far as σ says. Compare the two numbers.",
-        "pixels averaged": "then the KL would weigh too much, and every posterior would be the prior. Is σ near 1?",
+        "pixels averaged": "then the KL would weigh 784 times as much, and every σ would be the prior's, 1. Is it?",
         "data range": "the likelihood refuses pictures outside [0, 1]: the run would not have begun.",
     },
 )
@@ -363,7 +361,7 @@ diagnose_vae_b = Choice(
     hints={
         "log-variance as width": "then z − μ would have some spread wherever the log-variance is not zero. Has it any?",
         "KL averaged": "then the KL that it reports would be a part of the other. Compare both.",
-        "pixels averaged": "then there would be little KL: every posterior would be the prior. Is there little?",
+        "pixels averaged": "then the loss that it reports would be a few nats: a mean over 784 pixels. Is it?",
         "data range": "the likelihood refuses pictures outside [0, 1]: the run would not have begun.",
     },
 )
@@ -375,7 +373,7 @@ diagnose_vae_c = Choice(
     hints={
         "no noise": "then z − μ would be nothing at all. Is it?",
         "KL averaged": "then the KL that it reports would be a part of the other. Compare both.",
-        "pixels averaged": "then there would be little KL: every posterior would be the prior. Is there little?",
+        "pixels averaged": "then the loss that it reports would be a few nats: a mean over 784 pixels. Is it?",
         "data range": "the likelihood refuses pictures outside [0, 1]: the run would not have begun.",
     },
 )
