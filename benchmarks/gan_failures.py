@@ -10,15 +10,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from gan_training import draw, machine, quality
+from gan_training import beside_each_other, draw, machine, quality
 from torch import Tensor, nn
 
 from genimg_utils import data, metrics, plotting, points
@@ -254,19 +252,15 @@ def main(arguments: list[str]) -> None:
         "command": "python benchmarks/gan_failures.py",
         "machine": machine(),
     }
-    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
-        for part in PARTS if chosen.only is None else [chosen.only]:
-            if part == "picture":
-                picture_of_collapse(chosen.steps)
-                continue
-            measure, tasks = tasks_of(part, chosen.seeds, chosen.steps)
-            results[part] = []
-            for row in pool.map(measure, tasks):
-                print(row, flush=True)
-                results[part].append(row)
-            if part == "stacked":
-                results["stacked floor"] = floor_of_stacked()
-            RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for part in PARTS if chosen.only is None else [chosen.only]:
+        if part == "picture":
+            picture_of_collapse(chosen.steps)
+            continue
+        measure, tasks = tasks_of(part, chosen.seeds, chosen.steps)
+        results[part] = beside_each_other(measure, tasks, chosen.workers)
+        if part == "stacked":
+            results["stacked floor"] = floor_of_stacked()
+        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TextIO
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -93,28 +94,33 @@ def train(task: tuple[str, int, int, str]) -> dict[str, Any]:
     return about | quality(images, classes) | {"FD-64 half-way": halfway["FD-64"]} | memory
 
 
-@contextmanager
-def planted(fault: str) -> Iterator[None]:
+def planted(fault: str) -> AbstractContextManager[Any]:
     """The recipe without its gradient penalty while `fault` is "no R1"."""
-    kept = recipes.lazy
-    if fault == "no R1":
-        recipes.lazy = lambda *_: None
-    try:
-        yield
-    finally:
-        recipes.lazy = kept
+    return patch.object(recipes, "lazy", lambda *_: None) if fault else nullcontext()
 
 
 def seeds_of(count: int, steps: int) -> list[dict[str, Any]]:
     """All runs, two models over `count` seeds and the fault over two, as many at once as there are cores."""
     tasks = [(model, seed, steps, "") for model in ("cgan", "gan") for seed in range(count)]
     tasks += [("cgan", seed, steps, "no R1") for seed in range(2)]
+    return beside_each_other(train, tasks)
+
+
+def beside_each_other(
+    measure: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], workers: int | None = None
+) -> list[dict[str, Any]]:
+    """What `measure` finds for each task, printed as it comes: a process each, as many at once as there are cores."""
     rows = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        for row in pool.map(train, tasks):
+    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        for row in pool.map(measure, tasks):
             print(row, flush=True)
             rows.append(row)
     return rows
+
+
+def gate(values: Sequence[float]) -> float:
+    """Mean + 4 standard deviations."""
+    return statistics.mean(values) + 4 * statistics.stdev(values)
 
 
 def gates(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -122,8 +128,7 @@ def gates(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     found = {}
     for model in ("cgan", "gan"):
         values = [row["FD-64"] for row in rows if row["model"] == model and not row["fault"]]
-        gate = statistics.mean(values) + 4 * statistics.stdev(values)
-        found[f"{model} {DATASET} cpu"] = {"FD-64": round(gate, 3), "seeds": len(values)}
+        found[f"{model} {DATASET} cpu"] = {"FD-64": round(gate(values), 3), "seeds": len(values)}
     return found
 
 

@@ -18,6 +18,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, silu
 from torch.optim import Adam
+from vae_training import binarised
 
 from genimg_utils import data, metrics
 from genimg_utils.layers import Quantiser
@@ -34,8 +35,8 @@ CPU = torch.device("cpu")
 
 def held_out() -> tuple[Tensor, Tensor]:
     """The test pictures in grey and tossed once, both in [0, 1]."""
-    real = data.load(DATASET, "test").images / 255
-    return real, torch.bernoulli(real, generator=torch.Generator().manual_seed(1))
+    images = data.load(DATASET, "test").images
+    return images / 255, binarised(images)
 
 
 def short_waves(x: Tensor, real: Tensor) -> float:
@@ -78,15 +79,21 @@ def fit_vae(steps: int, seed: int, beta: float = 1.0, latent: int = 32) -> tuple
 
 
 @torch.no_grad()
+def minus_elbo(E: nn.Module, D: nn.Module) -> tuple[float, Tensor]:
+    """−ELBO of the held-out pictures from one sample each, in nats, and their posterior means."""
+    _, x = held_out()
+    mean, log_variance = E(x)
+    z = reparameterise(mean, log_variance, torch.randn_like(mean))
+    return (-bernoulli(D(z), x) + gaussian_kl(mean, log_variance)).mean().item(), mean
+
+
+@torch.no_grad()
 def with_two_priors(steps: int, seed: int) -> list[dict[str, Any]]:
     """The VAE with N(0, I) and with a mixture of fifty Gaussians in its place."""
     start = time.process_time()
     with torch.enable_grad():
         E, D = fit_vae(steps, seed)
-    _, x = held_out()
-    mean, log_variance = E(x)
-    z = reparameterise(mean, log_variance, torch.randn_like(mean))
-    nats = (-bernoulli(D(z), x) + gaussian_kl(mean, log_variance)).mean().item()
+    nats, _ = minus_elbo(E, D)
     images = torch.bernoulli(data.load(DATASET).images / 255)
     mean, log_variance = (torch.cat(v) for v in zip(*(E(c) for c in images.split(500)), strict=True))
     encoded = reparameterise(mean, log_variance, torch.randn_like(mean))
@@ -204,14 +211,8 @@ def with_a_prior_of_its_own(steps: int, prior_steps: int, seed: int) -> list[dic
 
 def averaged(name: str, beta: float, steps: int, seed: int) -> dict[str, Any]:
     """−ELBO and active units of the convolutional VAE with 200 latents under one β."""
-    with torch.enable_grad():
-        E, D = fit_vae(steps, seed, beta, latent=200)
-    _, x = held_out()
-    with torch.no_grad():
-        mean, log_variance = E(x)
-        z = reparameterise(mean, log_variance, torch.randn_like(mean))
-        nats = (-bernoulli(D(z), x) + gaussian_kl(mean, log_variance)).mean().item()
-    active = int(metrics.active_units(mean).sum())
+    nats, means = minus_elbo(*fit_vae(steps, seed, beta, latent=200))
+    active = int(metrics.active_units(means).sum())
     return {"what": name, "β": beta, "seed": seed, "steps": steps, "−ELBO": round(nats, 1), "active": active}
 
 

@@ -6,34 +6,22 @@ Trains chapter 06's networks with Z = 2 on mnist-5k, seed 0, and writes results/
 from pathlib import Path
 
 import torch
-from torch.optim import Adam
+from vae_failures import fit_vae
 
-from genimg_utils import data, plotting, recipes, runtime
-from genimg_utils.recipes import VAE
-from genimg_utils.steps import vae_step
-from genimg_utils.training import anneal
+from genimg_utils import plotting
 
 PICTURE = Path(__file__).resolve().parent / "results" / "vae_map.png"
-SIDE, LATENT = 20, 2
+SIDE = 20
 
 
+@torch.no_grad()
 def main(steps: int = 6_000) -> None:
-    device = recipes.begin(seed=0)
-    encoder = runtime.place(recipes.Encoder(latent=LATENT), device)
-    decoder = runtime.place(recipes.Decoder(latent=LATENT), device)
-    parameters = [*encoder.parameters(), *decoder.parameters()]
-    optimiser = Adam(parameters, lr=VAE["learning_rate"], betas=(0.9, 0.99), fused=True)
-    batches = data.Batches(data.load("mnist-5k").images, VAE["batch"], device, seed=0)
-    for step in range(steps):
-        anneal([optimiser], step, steps)
-        grey = next(batches)
-        assert isinstance(grey, torch.Tensor)  # no labels came along
-        x = torch.bernoulli((grey + 1) / 2)
-        vae_step(x, torch.randn(len(x), LATENT, device=device), encoder, decoder, optimiser)
+    torch.set_num_threads(1)
+    with torch.enable_grad():
+        _, decoder = fit_vae(steps, seed=0, latent=2)
     places = torch.special.ndtri(torch.linspace(0.02, 0.98, SIDE))
     across, down = torch.meshgrid(places, places.flip(0), indexing="xy")
-    with torch.no_grad():
-        pictures = 2 * decoder(torch.stack([across, down], dim=-1).view(-1, 2).to(device)).sigmoid() - 1
+    pictures = 2 * decoder(torch.stack([across, down], dim=-1).view(-1, 2)).sigmoid() - 1
     plotting.save_images(pictures, PICTURE, rows=SIDE)
 
 

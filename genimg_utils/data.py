@@ -89,7 +89,7 @@ def registry() -> dict[str, dict[str, Any]]:
 
 def _packaged(name: str, entry: dict[str, Any], split: str) -> tuple[Tensor, Tensor]:
     file = _file(name, entry | {"file": f"{name}.u8"})
-    content = _cached(file, partial(_convert, name, entry["package"], file))
+    content = cached(file, partial(_convert, name, entry["package"], file))
     values = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     n = entry["shape"][0]
     images, labels = values[:-n].reshape(entry["shape"]), values[-n:]
@@ -123,12 +123,12 @@ def _downloaded(name: str, entry: dict[str, Any], split: str) -> tuple[Tensor, T
     parts = {}
     for part, promised in entry[split].items():
         file = _file(name, promised)
-        content = _cached(file, partial(_download, name, file, entry["mirrors"]))
+        content = cached(file, partial(download, name, file, entry["mirrors"]))
         parts[part] = read_idx(content, tuple(promised["shape"]))
     return parts["images"], parts["labels"]
 
 
-def _download(name: str, file: File, mirrors: list[str]) -> bytes:
+def download(name: str, file: File, mirrors: list[str]) -> bytes:
     """The file from the first mirror that sends it whole; DataUnavailable tells what each answered."""
     from requests import RequestException  # here, since most sessions download nothing
 
@@ -215,7 +215,7 @@ def _file(name: str, entry: dict[str, Any]) -> File:
     return File(runtime.folder("data") / name / entry["file"], entry["bytes"], entry["sha256"])
 
 
-def _cached(file: File, source: Callable[[], bytes]) -> bytes:
+def cached(file: File, source: Callable[[], bytes]) -> bytes:
     """The file's checked content from the cache, else from `source`, which is kept for the next time."""
     try:
         return _read(file)
@@ -278,9 +278,9 @@ def load_folder(path: str | Path, size: int) -> ImageSet:
     if size < 1:
         raise ValueError(f"size is {size}: give the side of the pictures in pixels, at least 1.")
     squares = {}
-    for file in tqdm(_pictures(root), desc="pictures", delay=2, leave=False):
+    for file in tqdm(pictures(root), desc="pictures", delay=2, leave=False):
         try:
-            squares[file] = _square(file, size)
+            squares[file] = square(file, size)
         except Exception as error:  # Pillow's decoders raise many types; whatever it is, the warning tells it
             warnings.warn(f"{file} is left out: {error}.", stacklevel=2)
     if not squares:
@@ -294,13 +294,13 @@ def load_folder(path: str | Path, size: int) -> ImageSet:
     return ImageSet(images, torch.tensor([classes.index(parts[0]) for parts in inside]), classes)
 
 
-def _pictures(root: Path) -> list[Path]:
+def pictures(root: Path) -> list[Path]:
     """Picture files under `root` in order; hidden ones are left out, since systems put their own there."""
     files = sorted(file for file in root.rglob("*") if file.suffix.lower() in PICTURES)
     return [file for file in files if not any(p.startswith(".") for p in file.relative_to(root).parts)]
 
 
-def _square(file: Path | IO[bytes], size: int) -> np.ndarray:
+def square(file: Path | IO[bytes], size: int) -> np.ndarray:
     with Image.open(file) as picture:
         picture.draft(None, (2 * size, 2 * size))  # decodes a JPEG of many megapixels at a fraction of them
         if picture.mode.startswith(("I", "F")):  # converting clips these to white without a word

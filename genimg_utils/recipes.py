@@ -34,11 +34,8 @@ def train_gan(
     after_step: AfterStep | None = None,
 ) -> Run:
     """Chapter 03's GAN, class-conditional where it is `told` the class; `run.ema` draws."""
-    device = begin(seed)
-    real = data.load(dataset)
-    _, channels, size, _ = real.images.shape
-    classes = len(real.classes) if told else 0
-    batches = data.Batches(real.images, GAN["batch"], device, seed, labels=real.labels if told else None)
+    device, real, (channels, size, classes) = begin(dataset, seed, told)
+    batches = data.Batches(real.images, GAN["batch"], device, seed, labels=real.labels)
     G = runtime.place(Generator(size, channels, classes=classes), device)
     D = runtime.place(Discriminator(size, channels, classes=classes), device)
     opt_G, opt_D = (Adam(n.parameters(), lr=GAN["learning_rate"], betas=(0.0, 0.99), fused=True) for n in (G, D))
@@ -69,11 +66,8 @@ def train_vae(
     after_step: AfterStep | None = None,
 ) -> Run:
     """Chapter 06's VAE on pictures that are binarised anew in each step, conditional where it is `told` the class."""
-    device = begin(seed)
-    real = data.load(dataset)
-    _, channels, size, _ = real.images.shape
-    classes = len(real.classes) if told else 0
-    batches = data.Batches(real.images, VAE["batch"], device, seed, labels=real.labels if told else None)
+    device, real, (channels, size, classes) = begin(dataset, seed, told)
+    batches = data.Batches(real.images, VAE["batch"], device, seed, labels=real.labels)
     encoder = runtime.place(Encoder(size, channels, classes=classes), device)
     decoder = runtime.place(Decoder(size, channels, classes=classes), device)
     parameters = [*encoder.parameters(), *decoder.parameters()]
@@ -91,11 +85,15 @@ def train_vae(
     return run
 
 
-def begin(seed: int) -> torch.device:
-    """Sets threads and seeds; gives the device."""
+def begin(dataset: str, seed: int, told: bool) -> tuple[torch.device, data.ImageSet, tuple[int, int, int]]:
+    """Sets threads and seeds; the device, the training pictures, with labels if `told`, and C, S and the classes."""
     runtime.threads()
     runtime.seed(seed)
-    return runtime.device()
+    real = data.load(dataset)
+    _, channels, size, _ = real.images.shape
+    if not told:
+        return runtime.device(), real._replace(labels=None), (channels, size, 0)
+    return runtime.device(), real, (channels, size, len(real.classes))
 
 
 MODELS: dict[str, Callable[..., Run]] = {

@@ -138,8 +138,10 @@ def cyclegan_step(
     finally:  # an error or a stop must not leave them frozen
         D.requires_grad_(True)
 
-    show_x, show_y = pools or (Tensor.detach, Tensor.detach)
-    logged["loss_D_X"] = objective.discriminator(*judge(D_X, x, show_x(fake_x.detach()), ()))
-    logged["loss_D_Y"] = objective.discriminator(*judge(D_Y, y, show_y(fake_y.detach()), ()))
+    fake_x, fake_y = fake_x.detach(), fake_y.detach()
+    if pools is not None:
+        fake_x, fake_y = (pool(fake) for pool, fake in zip(pools, (fake_x, fake_y), strict=True))
+    logged["loss_D_X"] = objective.discriminator(*judge(D_X, x, fake_x, ()))
+    logged["loss_D_Y"] = objective.discriminator(*judge(D_Y, y, fake_y, ()))
     update(logged["loss_D_X"] + logged["loss_D_Y"], opt_D)
     return {name: value.detach() for name, value in logged.items()}

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from genimg_utils import data, runtime, seasons
 
+FOLDERS = ("trainA", "trainB", "testA", "testB")
 SCENES = {"train": 4000, "test": 500}  # of each domain
 LARGEST = 30 * 2**20  # bytes of one picture's file, unpacked
 FEWEST = 2  # pictures of a domain
@@ -49,15 +50,16 @@ def load(
         return drawn(split, size, flowers, paint)
     if flowers or paint:
         raise ValueError("flowers and paint are switches of the drawn seasons, and of nothing else.")
-    if source in registered():
-        content = fetched(str(source))
-        return collected(f"{source}.zip", of_zip(content, f"{source}.zip"), split, size)
+    known = registered()
+    if source in known:
+        name = f"{source}.zip"
+        return collected(name, of_zip(fetched(str(source), known[source]), name), split, size)
     path = Path(source).expanduser()
     if path.is_dir():
         return collected(str(path), of_folder(path), split, size)
     if path.is_file():
         return collected(str(path), of_zip(path, str(path)), split, size)
-    names = ", ".join(["seasons", *registered()])
+    names = ", ".join(["seasons", *known])
     raise FileNotFoundError(f"{source} is no folder, no zip, and none of the sets {names}.")
 
 
@@ -69,8 +71,12 @@ def drawn(split: str, size: int, flowers: bool, paint: bool) -> Unpaired:
         torch.from_numpy(seasons.render(seasons.scenes(count, seed, flowers, paint), season, size))
         for seed, season in zip(seeds, seasons.SEASONS, strict=True)
     ]
-    pairs = torch.arange(count).repeat(2, 1).T if split == "test" else None
-    return Unpaired(domains[0], domains[1], pairs)
+    return Unpaired(domains[0], domains[1], one_to_one(count) if split == "test" else None)
+
+
+def one_to_one(count: int) -> Tensor:
+    """Pairs of the pictures with the same index, [count, 2]."""
+    return torch.arange(count).repeat(2, 1).T
 
 
 def registered() -> dict[str, Any]:
@@ -80,25 +86,20 @@ def registered() -> dict[str, Any]:
     return {name: entry | {"mirrors": mirrors} for name, entry in table.items()}
 
 
-def fetched(name: str) -> BytesIO:
+def fetched(name: str, entry: dict[str, Any]) -> BytesIO:
     """The set's zip from the cache, or downloaded; checked by length and sum."""
-    entry = registered()[name]
     file = data.File(runtime.folder("data") / name / f"{name}.zip", entry["bytes"], entry["sha256"])
-    return BytesIO(data._cached(file, lambda: data._download(name, file, entry["mirrors"])))
+    return BytesIO(data.cached(file, lambda: data.download(name, file, entry["mirrors"])))
 
 
-Member = tuple[str, str, Callable[[], IO[bytes]]]  # folder, name without suffix, how to reach its bytes
+Member = tuple[str, str, Callable[[], IO[Any]]]  # folder, name without suffix, how to reach its bytes
 
 
 def of_folder(root: Path) -> Iterator[Member]:
     """The pictures in the four folders below `root`."""
     for folder in FOLDERS:
-        for path in data._pictures(root / folder):
-            yield folder, path.relative_to(root / folder).with_suffix("").as_posix(), partial(opened, path)
-
-
-def opened(path: Path) -> IO[bytes]:
-    return path.open("rb")
+        for path in data.pictures(root / folder):
+            yield folder, path.relative_to(root / folder).with_suffix("").as_posix(), partial(open, path, "rb")
 
 
 def of_zip(source: Path | BytesIO, name: str) -> Iterator[Member]:
@@ -131,9 +132,6 @@ def unpacked(archive: ZipFile, member: ZipInfo) -> BytesIO:
     return BytesIO(content)
 
 
-FOLDERS = ("trainA", "trainB", "testA", "testB")
-
-
 def collected(name: str, members: Iterator[Member], split: str, size: int) -> Unpaired:
     """The split's two domains from what a folder or zip holds."""
     found: dict[str, dict[str, np.ndarray]] = {f"{split}A": {}, f"{split}B": {}}
@@ -142,7 +140,7 @@ def collected(name: str, members: Iterator[Member], split: str, size: int) -> Un
             continue
         try:
             with reach() as file:
-                found[folder][stem] = data._square(file, size)
+                found[folder][stem] = data.square(file, size)
         except Exception as error:  # decoders raise many types; whatever it is, the warning tells it
             warnings.warn(f"{folder}/{stem} in {name} is left out: {error}.", stacklevel=3)
     for folder, pictures in found.items():
@@ -151,4 +149,4 @@ def collected(name: str, members: Iterator[Member], split: str, size: int) -> Un
     first, second = (dict(sorted(pictures.items())) for pictures in found.values())
     A, B = (torch.from_numpy(np.stack([*p.values()])).permute(0, 3, 1, 2).contiguous() for p in (first, second))
     same = split == "test" and first.keys() == second.keys()  # both are sorted
-    return Unpaired(A, B, torch.arange(len(A)).repeat(2, 1).T if same else None)
+    return Unpaired(A, B, one_to_one(len(A)) if same else None)

@@ -75,8 +75,6 @@ def make_classifier(dataset: str, epochs: int, flip: bool) -> None:
 def make_generator(model: str) -> None:
     run = recipes.MODELS[model]("mnist-5k", fresh=True)
     run.export(MODELS / f"{model}-mnist-5k")
-    if "encoder" in run.networks:
-        run.export(MODELS / f"{model}-mnist-5k-encoder", "encoder")
 
 
 MAKERS = {
@@ -84,7 +82,6 @@ MAKERS = {
     "classifier-fashion-mnist": lambda: make_classifier("fashion-mnist", epochs=4, flip=True),
     "gan-mnist-5k": lambda: make_generator("gan"),
     "cgan-mnist-5k": lambda: make_generator("cgan"),
-    "vae-mnist-5k": lambda: make_generator("vae"),
     "samples": lambda: door.main(["sample", "--count", "60", "--out", str(MODELS / "samples.png")]),
 }
 

@@ -11,17 +11,17 @@ from matplotlib.patches import Ellipse
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
+from genimg_utils.figures.gan import panels
 from genimg_utils.plotting import GENERATED, LEARNED, TRUTH, WIDTH, chart, colours, headline
 
 
-def clouds(panels: Mapping[str, Tensor], title: str = "", limit: float = 4.0) -> Figure:
+def clouds(points: Mapping[str, Tensor], title: str = "", limit: float = 4.0) -> Figure:
     """Points [N, 2] of the latent plane, a panel a cloud, at most 2,000 each, on one scale."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, WIDTH / len(panels) + 0.3), squeeze=False)
-    for ax, (name, z), colour in zip(axes.flat, panels.items(), colours(panels), strict=True):
+    figure, axes = panels(len(points), len(points), title)
+    for ax, (name, z), colour in zip(axes, points.items(), colours(points), strict=True):
         x = torch.as_tensor(z).detach().cpu()[:2000]
         ax.plot(x[:, 0], x[:, 1], ".", color=colour, markersize=2.5, alpha=0.5)
         ax.set(xlabel=name, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
-    headline(figure, title)
     return figure
 
 
