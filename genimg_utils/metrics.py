@@ -197,7 +197,7 @@ def evidence(log_weights: Tensor) -> LogLikelihood:
 def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
     """Which latent units answer to the picture, [Z] bool: those whose posterior mean varies by more than `threshold`.
 
-    means [N, Z] over N ≥ 2 pictures. Burda et al. 2016, section 5.1.
+    means [N, Z] over N ≥ 2 pictures. Burda et al. 2016, section 5.
     """
     if means.ndim != 2 or len(means) < 2:
         raise ValueError(f"Posterior means must be [N, Z] with N ≥ 2; got {list(means.shape)}.")

@@ -99,7 +99,7 @@ def place(network: Network, device: torch.device) -> Network:
 
 
 def seed(number: int) -> None:
-    """Seed the generators of Python, NumPy and torch. Chapters call it once, in their settings; the package never."""
+    """Seed Python's, NumPy's and torch's generators; chapters do, in their settings and before runs they compare."""
     random.seed(number)
     numpy.random.seed(number)
     torch.manual_seed(number)

@@ -53,9 +53,10 @@ def bits_by_logarithms(nats: float, shape: tuple[int, int, int]) -> float:
 def normaliser_by_torch(logits: Tensor) -> Tensor:
     """torch's own, at x = 0: log p(0) = log C + log(1 − π)."""
     series = math.log(2) + logits.double() ** 2 / 12 - 7 * logits.double() ** 4 / 1440
-    l = logits.double().abs().clamp(0.02, 40)
+    l = torch.where(logits.abs() < 0.02, 1.0, logits.double().abs().clamp(max=40))
     there = ContinuousBernoulli(logits=l).log_prob(torch.zeros_like(l)) + softplus(l)
-    return torch.where(logits.abs() < 0.02, series, torch.where(logits.abs() > 40, logits.double().abs().log(), there))
+    far = logits.double().abs().clamp(min=1).log()
+    return torch.where(logits.abs() < 0.02, series, torch.where(logits.abs() > 40, far, there))
 
 
 def normaliser_by_quadrature(logits: Tensor) -> Tensor:
@@ -145,6 +146,30 @@ def normaliser_as_printed(logits: Tensor) -> Tensor:
     return (2 * torch.atanh(1 - 2 * p) / (1 - 2 * p)).log()
 
 
+def normaliser_by_halves(logits: Tensor) -> Tensor:
+    """Right values everywhere, and a NaN for a gradient at 0."""
+    series = math.log(2) + logits**2 / 12 - 7 * logits**4 / 1440
+    return torch.where(logits.abs() < 0.1, series, (logits / torch.tanh(logits / 2)).log())
+
+
+def conditional_sampled_kl(x: Tensor, y: Tensor, noise: Tensor, encoder: Any, decoder: Any) -> Tensor:
+    q = Normal(*(f(h) for f, h in zip((lambda m: m, lambda v: (v / 2).exp()), encoder(x, y), strict=True)))
+    z = q.loc + q.scale * noise
+    return (q.log_prob(z) - Normal(0.0, 1.0).log_prob(z)).sum(dim=1) - dots_by_torch(decoder(z, y), x)
+
+
+@torch.no_grad()
+def conditional_without_slopes(x: Tensor, y: Tensor, noise: Tensor, encoder: Any, decoder: Any) -> Tensor:
+    return conditional_by_torch(x, y, noise, encoder, decoder)
+
+
+def conditional_cut_off(x: Tensor, y: Tensor, noise: Tensor, encoder: Any, decoder: Any) -> Tensor:
+    mean, log_variance = encoder(x, y)
+    kl = (mean**2 + log_variance.exp() - log_variance - 1).sum(dim=1) / 2
+    z = Normal(mean, (log_variance / 2).exp()).loc.detach() + (log_variance / 2).exp().detach() * noise
+    return kl - dots_by_torch(decoder(z, y), x)
+
+
 def conditional_blind_encoder(x: Tensor, y: Tensor, noise: Tensor, encoder: Any, decoder: Any) -> Tensor:
     mean, log_variance = encoder(x, torch.zeros_like(y))
     z = mean + (log_variance / 2).exp() * noise
@@ -175,8 +200,14 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.vae.log_evidence, lambda w: torch.logsumexp(w, 0), "number of samples is missing"),
     (check.vae.log_evidence, lambda w: w.mean(0), "ELBO again"),
     (check.vae.bits_per_dimension, lambda n, s: n / math.log(2) / (s[1] * s[2]), "channels are missing"),
+    (check.vae.bits_per_dimension, lambda n, s: n / math.log(2) / (s[0] * s[1] * s[1]), "need not be square"),
     (check.vae.cb_normaliser, normaliser_as_printed, "0/0"),
+    (check.vae.cb_normaliser, normaliser_by_halves, "its gradient is not"),
+    (check.vae.cb_normaliser, lambda l: normaliser_by_quadrature(l.detach()), "no gradient comes back"),
     (check.vae.cb_normaliser, lambda l: (l / torch.tanh(l / 2)).log(), "0/0"),
     (check.vae.conditional_minus_elbo, conditional_blind_encoder, "another class"),
     (check.vae.conditional_minus_elbo, conditional_doubled, "Expected: a bound"),
+    (check.vae.conditional_minus_elbo, conditional_sampled_kl, "estimated from the sample"),
+    (check.vae.conditional_minus_elbo, conditional_without_slopes, "no gradient comes back"),
+    (check.vae.conditional_minus_elbo, conditional_cut_off, "cut off from it"),
 ]

@@ -13,7 +13,7 @@ from torch.optim import Adam
 from genimg_utils import networks
 from genimg_utils.check import Choice, Exercise, Observation
 from genimg_utils.check.common import NO_GRADIENT, gradients, numbers
-from genimg_utils.losses import bernoulli, gaussian_kl, reparameterise
+from genimg_utils.losses import bernoulli, gaussian_kl, log_normal, reparameterise
 from genimg_utils.losses.vae import log_normaliser
 from genimg_utils.steps import update
 
@@ -166,7 +166,7 @@ bits_per_dimension = Exercise(
     confirms="784 pixels at ½ bit each are 272 nats a picture, there and back.",
     property="nats a picture, in the unit of a coin toss and for one pixel of one channel",
     reference=lambda nats, shape: nats / (math.prod(shape) * math.log(2)),
-    inputs=[(272.0, (1, 28, 28)), (96.8, (1, 28, 28)), (1500.0, (3, 32, 32)), (-500.0, (1, 28, 28))],
+    inputs=[(272.0, (1, 28, 28)), (96.8, (1, 28, 28)), (1500.0, (3, 20, 24)), (-500.0, (1, 28, 28))],
     wrong={
         "that is in nats: how many bits is a nat?": [lambda n, s: n / math.prod(s)],
         "a nat is more than a bit, so bits are the larger number: divide by log 2.": [
@@ -180,6 +180,10 @@ bits_per_dimension = Exercise(
             lambda n, s: -n / (math.prod(s) * math.log(2)),
         ],
         "a dimension is a pixel, not the side of the picture.": [lambda n, s: n / (s[1] * math.log(2))],
+        "a picture need not be square: take its height and its width.": [
+            lambda n, s: n / (s[0] * s[1] ** 2 * math.log(2)),
+            lambda n, s: n / (s[0] * s[2] ** 2 * math.log(2)),
+        ],
     },
 )
 
@@ -188,6 +192,13 @@ bits_per_dimension = Exercise(
 
 def _naive(logits: Tensor) -> Tensor:
     return (logits / (logits / 2).tanh()).log()
+
+
+def _constant(function: Callable[..., Any], logits: Tensor, trained: bool = False) -> Observation:
+    """The value, and where it is to be trained the gradient of its sum."""
+    if not trained:
+        return {"your answer": function(logits)}
+    return _picture_likelihood(lambda l, _: function(l), logits, logits)
 
 
 cb_normaliser = Exercise(
@@ -199,16 +210,17 @@ cb_normaliser = Exercise(
         (torch.tensor([-8.0, -2.0, -0.7, 0.7, 2.0, 8.0]),),
         (torch.tensor([[0.3, 5.0], [-3.0, 6.0]]),),
     ],
+    observe=_constant,
     tolerance=1e-4,
     wrong={
-        "that is C, and its logarithm is asked.": [lambda l: _naive(l).exp()],
+        "that is κ, and its logarithm is asked.": [lambda l: _naive(l).exp()],
         "the sign is flipped: that is the logarithm of the area before it was divided away.": [
             lambda l: -_naive(l),
         ],
         "you put the logit where the formula has π: first π is the logistic function of the logit.": [
             lambda l: (2 * torch.atanh((1 - 2 * l).clamp(-0.999, 0.999)) / (1 - 2 * l)).log(),
         ],
-        "a factor of 2 is missing: at π = ½ the area under the curve is ½, so C is 2.": [
+        "a factor of 2 is missing: at π = ½ the area under the curve is ½, so κ is 2.": [
             lambda l: _naive(l) - math.log(2),
         ],
         "only near ½ is the constant log 2; elsewhere it depends on π.": [
@@ -226,6 +238,12 @@ cb_normaliser = Exercise(
         ],
         "near 0 the constant is not flat: the series has further terms.": [(torch.tensor([0.09, -0.09, 0.05]),)],
         "a logit of 60 must not give infinity: there π rounds to 1.": [(torch.tensor([60.0, -60.0]),)],
+        NO_GRADIENT: [(torch.tensor([0.7, -2.0]), True)],
+        "the value at a logit of 0 is right, its gradient is not: the branch that is not taken is differentiated "
+        "too, and there it is 0/0. Give it a logit that does no harm.": [(torch.tensor([0.0, 1.0]), True)],
+        "the values are right, and the gradient at a logit of 60 is not a number.": [
+            (torch.tensor([60.0, -60.0]), True),
+        ],
     },
 )
 
@@ -269,6 +287,20 @@ def _conditional(
     return minus_elbo
 
 
+def _bound(function: Callable[..., Any], x: Tensor, y: Tensor, noise: Tensor, *pair: Any) -> Observation:
+    """The bound, and what its sum sends back to the layers of both networks."""
+    value = function(x, y, noise, *pair)
+    total = value.sum() if isinstance(value, Tensor) else value
+    slopes = gradients(total, *(network.layer.weight for network in pair))
+    return {"your answer": value, "the encoder's gradient": slopes[0], "the decoder's gradient": slopes[1]}
+
+
+def _sampled_kl(x: Tensor, y: Tensor, noise: Tensor, encoder: Any, decoder: Any) -> Tensor:
+    mean, log_variance = encoder(x, y)
+    z = reparameterise(mean, log_variance, noise)
+    return log_normal(z, mean, log_variance) - log_normal(z) - bernoulli(decoder(z, y), x)
+
+
 def _told_pair(B: int) -> tuple[Any, ...]:
     y = torch.arange(B) % 3
     return _dots(B, 1, 2, 2), y, draw(B, 2), _Told(4, 4, pair=True), _Told(2, 4, pair=False)
@@ -280,7 +312,15 @@ conditional_minus_elbo = Exercise(
     property="a bound on −log p(x∣y), [B], from one sample of a posterior that knows the class",
     reference=_conditional(),
     inputs=[_told_pair(5), _told_pair(1)],
+    observe=_bound,
     wrong={
+        NO_GRADIENT: [torch.no_grad()(_conditional())],
+        "the KL is estimated from the sample: right on average, but its closed form, which has no noise, is asked.": [
+            _sampled_kl,
+        ],
+        "the value is right, and the pixels send nothing back to the encoder: the sample was cut off from it.": [
+            _conditional(sample=lambda m, v, e: reparameterise(m, v, e).detach()),
+        ],
         "the sign is flipped: that is the ELBO, which is raised; the loss is its negative.": [_conditional(sign=-1.0)],
         "the KL is missing: nothing would keep the posterior near the prior that you will sample from.": [
             _conditional(kl=lambda m, v: torch.zeros(len(m))),
@@ -323,17 +363,21 @@ def faulty_vae(fault: str, real: Tensor, steps: int, seed: int = 0) -> SimpleNam
         encoder = networks.Encoder(size, channels, latent=16, width=32).to(real.device)
         decoder = networks.Decoder(size, channels, latent=16, width=32).to(real.device)
         optimiser = Adam([*encoder.parameters(), *decoder.parameters()], lr=3e-3, betas=(0.9, 0.99))
-        for _ in range(steps):
+        first = torch.tensor(math.nan)
+        for step in range(steps):
             x = torch.bernoulli((real[torch.randint(len(real), (64,), device=real.device)] + 1) / 2)
             mean, log_variance = encoder(x)
             z, kl = FAULTS[fault](mean, log_variance, torch.randn_like(mean))
             reconstruction = -bernoulli(decoder(z), x)
             update((reconstruction + kl).mean(), optimiser)
+            if step == 0:
+                first = (reconstruction + kl).mean()
         drawn = 2 * decoder(torch.randn(16, 16, device=real.device)).sigmoid().detach() - 1
         honest = (gaussian_kl(mean, log_variance) - bernoulli(decoder(reparameterise(mean, log_variance,
                   torch.randn_like(mean))), x)).mean()  # fmt: skip
     sigma = (log_variance / 2).exp()
     found = {
+        "loss that it reports at first": first,
         "loss that it reports": (reconstruction + kl).mean(),
         "−ELBO by another's code": honest,
         "KL that it reports": kl.mean(),
@@ -346,15 +390,21 @@ def faulty_vae(fault: str, real: Tensor, steps: int, seed: int = 0) -> SimpleNam
     )
 
 
+# What each fault would show, said of a run that has another.
+NO_NOISE = "then z − μ would be nothing at all. Is it?"
+KL_AVERAGED = "then the KL that it reports would be a part of the other. Compare both."
+PIXELS_AVERAGED = "then the loss that it reports would be a few nats: a mean over 784 pixels. Is it?"
+DATA_RANGE = "the likelihood refuses pictures outside [0, 1]: the run would not have begun."
+
 diagnose_vae_a = Choice(
     name="diagnose_vae_a",
     right="KL averaged",
     confirms="the KL that it reports is a sixteenth of the KL that it pays: a hidden β of 1/Z.",
     hints={
-        "no noise": "then z − μ would be nothing at all. Is it?",
+        "no noise": NO_NOISE,
         "log-variance as width": "then z − μ would not spread as far as σ says. Compare the two numbers.",
         "pixels averaged": "then the KL would weigh 784 times as much, and every σ would be the prior's, 1. Is it?",
-        "data range": "the likelihood refuses pictures outside [0, 1]: the run would not have begun.",
+        "data range": DATA_RANGE,
     },
 )
 
@@ -364,9 +414,9 @@ diagnose_vae_b = Choice(
     confirms="z is μ: the reported loss is no bound, for no sample of q was ever decoded.",
     hints={
         "log-variance as width": "then z − μ would have some spread wherever the log-variance is not zero. Has it any?",
-        "KL averaged": "then the KL that it reports would be a part of the other. Compare both.",
-        "pixels averaged": "then the loss that it reports would be a few nats: a mean over 784 pixels. Is it?",
-        "data range": "the likelihood refuses pictures outside [0, 1]: the run would not have begun.",
+        "KL averaged": KL_AVERAGED,
+        "pixels averaged": PIXELS_AVERAGED,
+        "data range": DATA_RANGE,
     },
 )
 
@@ -375,9 +425,9 @@ diagnose_vae_c = Choice(
     right="log-variance as width",
     confirms="z − μ spreads less than σ says, and not by zero: it is scaled by log σ², which the KL pulls to 0.",
     hints={
-        "no noise": "then z − μ would be nothing at all. Is it?",
-        "KL averaged": "then the KL that it reports would be a part of the other. Compare both.",
-        "pixels averaged": "then the loss that it reports would be a few nats: a mean over 784 pixels. Is it?",
-        "data range": "the likelihood refuses pictures outside [0, 1]: the run would not have begun.",
+        "no noise": NO_NOISE,
+        "KL averaged": KL_AVERAGED,
+        "pixels averaged": PIXELS_AVERAGED,
+        "data range": DATA_RANGE,
     },
 )
