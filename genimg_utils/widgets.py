@@ -66,12 +66,13 @@ def class_explorer(
     seeds: int = 100,
     title: str = "",
     scale: int = 4,
+    shown: int = 8,
 ) -> Explorer:
     """A menu of classes and a slider of seeds; draw(label, seed) returns images [N, C, H, W].
 
-    The static picture shows the first image of the first eight seeds, a row for each class.
+    The static picture shows the first image of the first `shown` seeds, a row for each class.
     """
-    rows = {n: first_images(draw, [(label, s) for s in range(min(8, seeds))]) for label, n in enumerate(classes)}
+    rows = {n: first_images(draw, [(label, s) for s in range(min(shown, seeds))]) for label, n in enumerate(classes)}
     show(strip(rows, title))
     slider = IntSlider(value=0, min=0, max=seeds - 1, description="seed", continuous_update=True)
     return Explorer(pixels(draw, scale), [class_menu(classes), slider])

@@ -197,6 +197,16 @@ def test_grid_stays_exact_when_saved_twice_and_without_the_style(digits):
     assert np.array_equal(saved(plotting.grid(digits[:4], 1, "Four"))[-56:, : expected.shape[1], 0], expected)
 
 
+def test_curves_keep_their_colours_in_a_small_file():
+    figure = plotting.curve({"real": range(9), "generated": range(9, 0, -1), "learned": [4.0] * 9}, title="Three")
+    page, size = decoded(figure)
+    assert size <= 10_000
+    assert np.abs(page.astype(int) - saved(figure)).max() <= 64  # at the edges of letters
+    for colour in ("REAL", "GENERATED", "LEARNED"):
+        red, green, blue = bytes.fromhex(getattr(plotting, colour)[1:])
+        assert (np.abs(page.astype(int) - [red, green, blue]).max(axis=2) <= 2).sum() > 500
+
+
 def test_digits_make_a_small_file(digits):
     assert decoded(plotting.grid(digits[:64], title="Sixty-four"))[1] <= 40_000
 

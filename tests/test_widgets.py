@@ -1,5 +1,6 @@
 """Explorers: every position of every control changes the picture, without a kernel and in one."""
 
+from base64 import b64decode
 from io import BytesIO
 
 import nbformat
@@ -75,6 +76,13 @@ def test_class_explorer_follows_every_class_and_the_extreme_seeds(shown):
             assert np.array_equal(pixels(explorer)[:24, :24], draw_pixels(menu.value, slider.value))
             seen.add(child(explorer, Image).value)
     assert len(seen) == 6
+
+
+def test_class_explorer_shows_as_many_seeds_as_were_asked(shown):
+    widgets.class_explorer(draw_seed, CLASSES)
+    widgets.class_explorer(draw_seed, CLASSES, shown=5)
+    eight, five = (Pillow.open(BytesIO(b64decode(picture))).width for picture, _ in shown)
+    assert eight - five == 3 * 2 * (6 + 1)
 
 
 def test_figure_slider_draws_its_values_over_a_still_picture_and_closes_them(shown):
