@@ -10,7 +10,7 @@ LINTED := genimg_utils tools tests notebooks $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help learn run test test-full lint models bench clean
+.PHONY: help learn run test test-full lint models assignments bench clean
 
 help:  ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ lint: .venv/dev  ## check style and types
 
 models: .venv/dev  ## train the small models in data/models/ again
 	$(BIN)/python tools/models.py
+
+assignments: .venv/lab  ## make the students' notebooks in build/assignments/ (SEED=@FILE with the grader's secret)
+	@$(BIN)/python tools/assignments.py $(if $(SEED),--seed "$(SEED)")
 
 bench: .venv/dev  ## measure again what stands in benchmarks/results/
 	for name in benchmarks/*.py; do $(BIN)/python "$$name" || exit 1; done

@@ -1,0 +1,93 @@
+"""The grader's door: `python -m genimg_utils.grading a2 submission.ipynb --seed SECRET --json out.json`.
+
+SECRET may be `@FILE`, which holds it, or `-`, which reads it from standard input; else the grader starts itself again
+without it among its arguments, which any process may read.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+HIDDEN = "GENIMG_GRADING_SEED_PIPE"
+
+
+def parser() -> argparse.ArgumentParser:
+    door = argparse.ArgumentParser(prog="python -m genimg_utils.grading", description=__doc__, allow_abbrev=False)
+    door.add_argument("assignment", nargs="?", help="a2")
+    door.add_argument("submission", nargs="?", type=Path, help="a notebook, or a folder of them")
+    door.add_argument("--seed", help="the secret that hand-out and hidden inputs are drawn with")
+    door.add_argument("--json", type=Path, help="where the marks go")
+    door.add_argument("--html", type=Path, help="where the student's feedback goes")
+    door.add_argument("--check", type=Path, metavar="NOTEBOOK", help="say what would be graded, without marks")
+    return door
+
+
+def secret(word: str) -> str:
+    """The seed that a word stands for."""
+    if word == "-":
+        return sys.stdin.readline().strip()
+    return Path(word[1:]).read_text(encoding="utf-8").strip() if word.startswith("@") else word
+
+
+def hide(arguments: list[str], seed: str) -> None:
+    """Starts this program again with the seed in a pipe, where no other process can read it."""
+    inside, outside = os.pipe()
+    os.write(outside, seed.encode())
+    os.close(outside)
+    os.set_inheritable(inside, True)
+    place = next(i for i, a in enumerate(arguments) if a.startswith("--seed"))
+    rest = arguments[:place] + arguments[place + (1 if "=" in arguments[place] else 2) :]
+    os.execve(
+        sys.executable, [sys.executable, "-m", "genimg_utils.grading", *rest, "--seed", "hidden"],
+        os.environ | {HIDDEN: str(inside)},
+    )  # fmt: skip
+
+
+def main(arguments: list[str]) -> int:
+    chosen = parser().parse_args(arguments)
+    if chosen.check:
+        return check(chosen.check)
+    if not (chosen.assignment and chosen.submission and chosen.seed):
+        parser().error("an assignment, a submission and --seed are needed, or --check NOTEBOOK.")
+    if HIDDEN in os.environ:
+        with os.fdopen(int(os.environ.pop(HIDDEN))) as pipe:
+            chosen.seed = pipe.read()
+    elif chosen.seed == (seed := secret(chosen.seed)) and sys.platform != "win32":
+        hide(arguments, seed)
+    else:
+        chosen.seed = seed
+    return graded(chosen)
+
+
+def graded(chosen: argparse.Namespace) -> int:
+    from genimg_utils.grading import grade
+
+    if chosen.assignment not in grade.ASSIGNMENTS:
+        parser().error(f"there is no assignment {chosen.assignment!r}: {', '.join(grade.ASSIGNMENTS)}.")
+    report = grade.grade(chosen.assignment, chosen.submission, chosen.seed)
+    written(chosen, report)
+    for part in report["parts"]:
+        print(f"{part['mark']} {part['name']}: {part['marks']} of {part['of']}, {part['text']}")
+    print(f"{report['marks']} of {report['of']} marks; {report['by_hand']} more are given by hand.")
+    return 0
+
+
+def written(chosen: argparse.Namespace, report: dict[str, Any]) -> None:
+    if chosen.json:
+        chosen.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def check(path: Path) -> int:
+    from genimg_utils.grading import a2, submission
+
+    names = [q.name for q in a2.questions(a2.BASE, "")]
+    lines = submission.preflight(path, names, ["why"])
+    print(*lines, sep="\n")
+    return int(any(line.startswith("✗") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

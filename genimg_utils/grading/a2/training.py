@@ -1,0 +1,171 @@
+"""Question 8: a VAE on points of the plane, trained to a gate that no convention moves.
+
+The points lie on a wave, moved by noise that is the likelihood's own. So their true density is known, and the
+grader measures by how many nats the bound of the returned networks misses it, on points that nobody has seen.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn, rand, randn
+
+from genimg_utils.grading.a2 import convention as of
+from genimg_utils.grading.a2.convention import Convention
+from genimg_utils.grading.question import Caller, Criterion, Question, Verdict
+from genimg_utils.grading.sandbox import Crashed
+from genimg_utils.grading.seeds import choices, generator
+from genimg_utils.grading.wire import Observation, mlp
+
+LATENTS, WIDTH, POINTS, STEPS = 2, 48, 2000, 1500
+GATE, HALFWAY = 0.35, 1.5  # nats above the entropy of the points
+
+
+class Data(NamedTuple):
+    """Points to train on, points held out, [N, 2], and the held-out points' true log-density, [N]."""
+
+    train: Tensor
+    held_out: Tensor
+    log_p: Tensor
+
+
+def data(c: Convention, words: str) -> Data:
+    """Points on a wave drawn by `words`, moved by the noise of the convention, whose scale is the wave's unit, too."""
+    pick, source = choices(f"{words}/curve"), generator(f"{words}/points")
+    waves, height, turn, angle = pick([1.5, 2.0]), pick([3.0, 4.0]), pick([0.0, 0.7, 1.4]), pick([0.3, 0.9, 2.0, 2.6])
+    turned = torch.tensor([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+
+    def curve(t: Tensor) -> Tensor:
+        return c.scale * torch.stack([5 * t, height * (waves * t + turn).sin()], dim=1) @ turned
+
+    middle = curve(randn(2 * POINTS, generator=source))
+    even = rand(middle.shape, generator=source) - 0.5
+    normal = randn(middle.shape, generator=source)
+    laplace = -even.sign() * torch.log1p(-2 * even.abs().clamp(max=0.499999))
+    points = middle + c.scale * (normal if c.noise == "Gaussian" else laplace)
+    held_out = points[POINTS:]
+    grid = curve(math.sqrt(2) * torch.erfinv((2 * torch.arange(2000) + 1) / 2000 - 1))  # equal shares of N(0, 1)
+    log_p = c.pixels(grid[:, None]).log_prob(held_out).sum(dim=-1).logsumexp(dim=0) - math.log(len(grid))
+    return Data(points[:POINTS], held_out, log_p)
+
+
+def networks(words: str) -> tuple[nn.Sequential, nn.Sequential]:
+    """An encoder [B, 2] to [B, 2 Z] and a decoder [B, Z] to [B, 2], as nobody has trained them yet."""
+    source = generator(f"{words}/networks")
+
+    def layers(*sizes: int) -> nn.Sequential:
+        weights: list[Tensor] = []
+        for n_in, n_out in pairwise(sizes):
+            weights += [randn(n_out, n_in, generator=source) / n_in**0.5, torch.zeros(n_out)]
+        return mlp(weights)
+
+    return layers(2, WIDTH, WIDTH, 2 * LATENTS), layers(LATENTS, WIDTH, WIDTH, 2)
+
+
+class Measured(NamedTuple):
+    """Nats: of −ELBO above the entropy, of the KL, and of the distortion of samples above that of means."""
+
+    excess: float
+    rate: float
+    scatter: float
+    mean: float
+    spread: float
+
+
+def measured(c: Convention, encoder: nn.Module, decoder: nn.Module, of_points: Data) -> Measured:
+    """What trained networks are worth under the convention, on the held-out points."""
+    source = generator("measure")
+    with torch.no_grad():
+        two = encoder(of_points.held_out).chunk(2, dim=1)
+        noise = randn(8, *two[0].shape, generator=source)
+        z, mean = of.sample(c, *two, noise), c.posterior(*two).loc
+        log_p = of.log_likelihood(c, decoder(z.float()), of_points.held_out).mean(dim=0)
+        at_mean = of.log_likelihood(c, decoder(mean.float()), of_points.held_out)
+        rate = of.kl(c, *two)
+    excess = (of_points.log_p - log_p + rate).mean()
+    return Measured(*(float(v) for v in (excess, rate.mean(), (at_mean - log_p).mean(), z.mean(), z.std())))
+
+
+@dataclass(frozen=True)
+class Training(Question):
+    """Judged by what the returned networks are worth, whatever way they were trained."""
+
+    convention: Convention = of.BASE
+    seed: str = ""
+
+    @property
+    def marks(self) -> int:
+        return 15
+
+    def judge(self, caller: Caller) -> Verdict:
+        points, before = data(self.convention, self.seed), networks(self.seed)
+        try:
+            said, found = caller.call(self.name, (points.train, *before), trains=True)
+        except Crashed as crash:
+            return Verdict("✗", 0, f"{crash}.")
+        if said.get("error"):
+            return self.failed(said, shown=True)
+        after = [trained(network, found, i) for i, network in enumerate(before, 1)]
+        if None in after:
+            return Verdict("✗", 0, "the networks came back in another form: train the two that are handed over.")
+        return self.worth(points, before, after)
+
+    def worth(self, points: Data, before: tuple[nn.Sequential, nn.Sequential], after: list[Any]) -> Verdict:
+        for name, old, new in zip(("encoder", "decoder"), before, after, strict=True):
+            if all(torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True)):
+                return Verdict("✗", 0, f"the {name} came back as it was handed over: train it in place.", True)
+        now = measured(self.convention, after[0], after[1], points)
+        if not math.isfinite(now.excess):
+            return Verdict(
+                "✗", 0, "the trained networks give no finite bound: did you climb where you meant to descend?"
+            )
+        earned = 15 if now.excess < GATE else 5 if now.excess < HALFWAY else 0
+        if earned == 15:
+            return Verdict("✓", 15, f"right: {now.excess:.2f} nats above the entropy of the points.")
+        text, known = self.symptom(now)
+        missed = f"The bound ends {now.excess:.2f} nats above the entropy of the points; less than {GATE} is wanted."
+        return Verdict("✗", earned, f"{text} {missed}".strip(), known)
+
+    def symptom(self, now: Measured) -> tuple[str, bool]:
+        """What the numbers of a run give away."""
+        c = self.convention
+        if now.rate > 8:
+            return "The KL is as large as where nobody pays for it: is it in your loss, under the right prior?", True
+        if now.scatter > 1.0:
+            return "Means are decoded well and samples are not: was the decoder ever trained on samples?", True
+        off = abs(now.mean - c.prior_mean) > 0.5 * abs(c.prior_mean) or abs(now.spread / c.prior_sigma - 1) > 0.3
+        if off and abs(now.mean) < 0.3 and abs(now.spread - 1) < 0.3:
+            return "Your posteriors gather where N(0, I) is, and this hand-out's prior is elsewhere.", True
+        if now.rate < 0.1:
+            return "The encoder says next to nothing: the KL weighs more than it should, or its slope does.", True
+        return "", False
+
+
+def trained(network: nn.Sequential, found: Observation, number: int) -> nn.Sequential | None:
+    """The network with the weights that came back, or None where they are not of its form."""
+    weights = [found.get(f"{number}.{n}") for n, _ in enumerate(network.parameters())]
+    for new, old in zip(weights, network.parameters(), strict=True):
+        if new is None or new.shape != old.shape or new.dtype != old.dtype:
+            return None
+    return mlp([w for w in weights if w is not None])
+
+
+def train(c: Convention, seed: str) -> Training:
+    return Training(
+        name="train",
+        title="Training",
+        read="chapter 05, section 7",
+        holds="",
+        task=f"`train(points, encoder, decoder)` trains both networks in place on `points` `[N, 2]`, and returns "
+        f"nothing. The encoder gives {2 * LATENTS} numbers a point, the first {LATENTS} of them the "
+        f"{'means' if c.mean_first else 'widths'}. The reference takes {STEPS:,} steps of 128 points; the grader waits "
+        "for 60 seconds.",
+        stub='def train(points, encoder, decoder):\n    """Trains both networks in place on points [N, 2]."""',
+        reference=lambda *_: None,
+        example=(),
+        criteria={"gate": Criterion(15, [])},
+        convention=c,
+        seed=seed,
+    )

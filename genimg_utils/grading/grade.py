@@ -1,0 +1,67 @@
+"""One submission, graded: from a notebook's path to marks, each with its sentence."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from genimg_utils.grading import a2, submission
+from genimg_utils.grading.question import Question, Verdict
+from genimg_utils.grading.sandbox import Crashed, Limits, Session
+
+ASSIGNMENTS = {a2.NAME: a2}
+VERSION = 1  # of what is graded and how: results of another version are made again
+
+
+def key(assignment: str, seed: str) -> str:
+    """A fingerprint of seed and version, by which results are known again; the seed cannot be read off it."""
+    return hmac.new(seed.encode(), f"{assignment}/{VERSION}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def grade(
+    assignment: str,
+    path: Path,
+    seed: str,
+    limits: Limits | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Marks and feedback for one notebook, ready for JSON."""
+    about, limits, start = ASSIGNMENTS[assignment], limits or Limits(), time.monotonic()
+    questions = about.questions(about.drawn(seed), seed)
+    report: dict[str, Any] = {"assignment": assignment, "key": key(assignment, seed), "of": 0, "marks": 0}
+    report |= {"problem": "", "sha256": "", "cells": {}, "walls": [], "words": {}}
+    try:
+        handed_in = submission.read(path)
+    except submission.Unreadable as error:
+        report["problem"] = str(error)
+        verdicts = [Verdict("✗", 0, "the notebook could not be read.") for _ in questions]
+        return finished(report, questions, verdicts, about, start)
+    report |= {"sha256": handed_in.sha256, "words": {k[:40]: v[:5000] for k, v in handed_in.words.items()}}
+    session = Session(handed_in.cells, limits)
+    verdicts = []
+    try:
+        for question in questions:
+            progress(question.name)
+            session.begin()
+            verdicts.append(question.judge(session))
+    except Crashed as crash:  # pragma: no cover, the judge reports crashes of its own
+        report["problem"] = str(crash)
+    finally:
+        session.close()
+    report |= {"cells": {str(n): text for n, text in session.broken.items()}, "walls": session.walls}
+    return finished(report, questions, verdicts, about, start)
+
+
+def finished(
+    report: dict[str, Any], questions: list[Question], verdicts: list[Verdict], about: Any, start: float
+) -> Any:
+    parts = [
+        {"name": q.name, "title": q.title, "marks": v.earned, "of": q.marks, "mark": v.mark, "text": v.text,
+         "known": v.hint, "read": q.read if v.mark != "✓" else ""}
+        for q, v in zip(questions, verdicts, strict=True)
+    ]  # fmt: skip
+    report |= {"parts": parts, "marks": sum(v.earned for v in verdicts), "of": sum(q.marks for q in questions)}
+    report |= {"by_hand": about.TEXT_MARKS, "seconds": round(time.monotonic() - start, 1)}
+    return report

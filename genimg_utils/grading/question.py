@@ -1,0 +1,186 @@
+"""A graded question as data: what is asked, what it is called with, and what the known wrong answers give away."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, allclose, nn
+
+from genimg_utils.check import Function, kind, same_shape, shape, short
+from genimg_utils.grading.sandbox import Crashed, error_of
+from genimg_utils.grading.wire import Observation, mlp, observed
+
+BLANK = "not answered yet"
+
+
+class Caller(Protocol):
+    """Whatever calls the student's functions: a `Session`, or a test in its own process."""
+
+    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), trains: bool = False) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one question earned, and what is said about it."""
+
+    mark: str  # ✓, ✗ or ○
+    earned: int
+    text: str
+    hint: bool = False  # whether a known misconception was recognised
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A part of a question's marks: calls that must come out right together.
+
+    slopes: the arguments in which the value's slope counts too.
+    hint: said when this is the first criterion that fails, and no known wrong answer fits.
+    """
+
+    marks: int
+    cases: Sequence[tuple]
+    slopes: tuple[int, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One function that the notebook defines.
+
+    criteria: the first one, values, tells the known wrong answers apart.
+    example: arguments that the notebook shows, with what comes out.
+    wrong: each hint with the answers that earn it.
+    stub: signature and docstring as handed out; task: the convention that holds, in words.
+    """
+
+    name: str
+    title: str
+    read: str
+    holds: str
+    task: str
+    stub: str
+    reference: Function
+    example: tuple
+    criteria: dict[str, Criterion]
+    wrong: Mapping[str, Sequence[Function]] = field(default_factory=dict)
+    tolerance: float = 1e-4
+
+    @property
+    def marks(self) -> int:
+        return sum(criterion.marks for criterion in self.criteria.values())
+
+    def judge(self, caller: Caller) -> Verdict:
+        """Calls the student's function on the example and on hidden inputs, and compares with the reference."""
+        try:
+            said, found = caller.call(self.name, fresh(self.example))
+            if said.get("error"):
+                return self.failed(said, shown=True)
+            if fault := self.unlike(found, observed(self.reference, fresh(self.example), (), False)):
+                return Verdict("✗", 0, fault)
+            return self.compared(caller)
+        except Crashed as crash:
+            return Verdict("✗", 0, f"{crash}.")
+
+    def failed(self, said: dict[str, Any], shown: bool) -> Verdict:
+        """The verdict on an exception; its words are kept back where they could tell a hidden input."""
+        error = said["error"] if isinstance(said["error"], dict) else {}
+        if error.get("type") == "NotImplementedError":
+            return Verdict("○", 0, BLANK)
+        text = error_of(said if shown else {"error": error | {"says": ""}})
+        return Verdict("✗", 0, f"your code raised {text}{'' if shown else ', on an input that the example lacks'}.")
+
+    def compared(self, caller: Caller) -> Verdict:
+        earned, first, text, hint = 0, "", "", False
+        for name, criterion in self.criteria.items():
+            fault, known = self.fault(caller, criterion)
+            earned += 0 if fault else criterion.marks
+            if fault and not first:
+                first, text, hint = name, fault, known
+        if not first:
+            return Verdict("✓", earned, "right.")
+        return Verdict("✗", earned, text, hint)
+
+    def fault(self, caller: Caller, criterion: Criterion) -> tuple[str, bool]:
+        """What is wrong by this criterion, or nothing, and whether it is a known misconception."""
+        yours, right = [], []
+        for case in criterion.cases:
+            said, found = caller.call(self.name, fresh(case), criterion.slopes)
+            if said.get("error"):
+                return self.failed(said, shown=False).text, False
+            yours.append(found)
+            right.append(observed(self.reference, fresh(case), criterion.slopes, False))
+            if fault := self.unlike(found, right[-1]):
+                return fault, False
+        if self.agree(yours, right):
+            return "", False
+        for hint, functions in self.wrong.items():
+            if any(self.agree(yours, self.calls(f, criterion), loosely=True) for f in functions):
+                return hint, True
+        if criterion.hint:
+            return criterion.hint, True
+        return self.difference(criterion, yours, right), False
+
+    def calls(self, function: Function, criterion: Criterion) -> list[Observation]:
+        return [observed(function, fresh(case), criterion.slopes, False) for case in criterion.cases]
+
+    def agree(self, these: list[Observation], those: list[Observation], loosely: bool = False) -> bool:
+        return all(self.close(a[part], b[part]) for a, b in zip(these, those, strict=True) for part in b)
+
+    def close(self, a: Tensor, b: Tensor) -> bool:
+        if not same_shape(a, b):
+            return False
+        a, b = a.double().reshape(b.shape), b.double()
+        return allclose(a, b, rtol=self.tolerance, atol=self.tolerance, equal_nan=False)
+
+    def unlike(self, yours: Observation, right: Observation) -> str:
+        """What keeps an answer from being compared: a part that is missing, a shape, a complex or boolean type."""
+        for part, b in right.items():
+            a = yours.get(part)
+            if not isinstance(a, Tensor):
+                return "your answer is none that can be compared: return a tensor."
+            if not same_shape(a, b):
+                return f"your answer is {kind(a)}; for this input it should be {shape(b)}."
+            if a.is_complex() or a.dtype == torch.bool:
+                return f"your answer is of type {a.dtype}; numbers are wanted."
+        return ""
+
+    def difference(self, criterion: Criterion, yours: list[Observation], right: list[Observation]) -> str:
+        """How far off an unknown wrong answer is, without a hidden number."""
+        case, part, a, b = next(
+            (case, part, mine[part].double().reshape(true[part].shape), true[part].double())
+            for case, mine, true in zip(criterion.cases, yours, right, strict=True)
+            for part in true
+            if not self.close(mine[part], true[part])
+        )
+        off = int((~torch.isclose(a, b, rtol=self.tolerance, atol=self.tolerance)).sum())
+        given = ", ".join(short(x) if not isinstance(x, nn.Module) else "a decoder" for x in hidden(case))
+        return f"given {given}, {off} of {b.numel()} entries of {part} are off. Expected: {self.holds}."
+
+
+def hidden(case: tuple) -> list[Any]:
+    """What may be said of hidden arguments: shapes alone."""
+    return [shape(x) if isinstance(x, Tensor) else x if isinstance(x, nn.Module) else "a number" for x in case]
+
+
+def fresh(case: tuple) -> tuple:
+    """The arguments, each of its own, so that no call can spoil another's."""
+    return tuple(
+        mlp([p.detach() for p in x.parameters()]) if isinstance(x, nn.Module) else x.clone() if isinstance(x, Tensor)
+        else x for x in case
+    )  # fmt: skip
+
+
+class InProcess:
+    """Calls functions of this very process: for answers that are trusted, as those of the tests."""
+
+    def __init__(self, **functions: Callable[..., Any]) -> None:
+        self.functions = functions
+
+    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), trains: bool = False) -> Any:
+        try:
+            if name not in self.functions:
+                raise NotImplementedError
+            return {}, observed(self.functions[name], arguments, slopes, trains)
+        except Exception as error:
+            return {"error": {"type": type(error).__name__, "where": "", "says": str(error)}}, {}

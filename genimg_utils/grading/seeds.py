@@ -1,0 +1,22 @@
+"""What a secret seed draws: numbers that nobody can foresee who does not know it, and the same at every call."""
+
+import hashlib
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+def number(words: str) -> int:
+    """A number below 2⁶³ from a seed and a purpose; it gives nothing of either away."""
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "little") >> 1
+
+
+def choices(words: str) -> Callable[[list[Any]], Any]:
+    """pick(list), which takes one of a list, each time anew."""
+    return random.Random(number(words)).choice
+
+
+def generator(words: str) -> torch.Generator:
+    return torch.Generator().manual_seed(number(words))

@@ -1,0 +1,120 @@
+"""`make assignments`: the student's notebooks, from the sources in notebooks/assignments/, into build/assignments/.
+
+A source holds solutions between ### BEGIN SOLUTION and ### END SOLUTION, cells that only a teacher should see (tagged
+`teacher`), and cells that a seed rewrites: the convention, each task, each example. `--seed SECRET` draws the hand-out
+that the grader will expect with the same seed; `--write` brings a source's own generated cells up to date.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from chapters import NOTEBOOKS, REPOSITORY, Cell, Notebook, has_tag, read, text, write
+from torch import Tensor, nn
+
+from genimg_utils.grading import grade, seeds
+from genimg_utils.grading.question import Question, fresh
+from genimg_utils.grading.wire import observed
+
+SOURCES = NOTEBOOKS / "assignments"
+SOLUTION = re.compile(r"^[ \t]*### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION(?:\n|\Z)", re.MULTILINE | re.DOTALL)
+PRACTICE = "practice"  # the seed of a hand-out that nobody is graded by
+
+
+def literal(name: str, value: Any) -> str:
+    """An argument of an example as one writes it; a decoder is one linear layer."""
+    if isinstance(value, nn.Module):
+        W, b = value.parameters()
+        weights = f"V, c = torch.tensor({numbers(W)}), torch.tensor({numbers(b)})"
+        return f"{weights}\n\n\ndef {name}(z):\n    return z @ V.T + c\n\n"
+    return f"{name} = torch.tensor({numbers(value)})"
+
+
+def numbers(value: Tensor, digits: int = 4) -> str:
+    """Nested lists of rounded numbers."""
+    if value.dim() == 0:
+        return f"{round(value.item(), digits):g}"
+    return f"[{', '.join(numbers(v, digits) for v in value)}]"
+
+
+def example(question: Question) -> str:
+    """The cell that calls the student's function on public arguments and holds it to what is wanted."""
+    names = parameters(question)
+    lines = [literal(name, value) for name, value in zip(names, question.example, strict=True)]
+    wanted = observed(question.reference, fresh(question.example), (), False)["your answer"]
+    return "\n".join([*lines, f"near({question.name}({', '.join(names)}), {numbers(wanted)})"])
+
+
+def parameters(question: Question) -> list[str]:
+    found = re.search(r"\((.*?)\)", question.stub)
+    return found[1].split(", ") if found else []
+
+
+def blank(question: Question) -> str:
+    """The stub as handed out: it stops the notebook where it is called."""
+    return f"{question.stub}\n    raise NotImplementedError"
+
+
+def handed_out(source: Notebook, about: ModuleType, seed: str) -> Notebook:
+    """The student's version for this seed."""
+    c = about.drawn(seed)
+    questions = {q.name: q for q in about.questions(c, seed)}
+    cells = [rewritten(cell, about, c, questions) for cell in source["cells"] if not has_tag(cell, "teacher")]
+    for cell in cells:
+        if name := cell["metadata"].get("genimg", {}).get("answer"):
+            cell["source"] = blank(questions[name])
+        if "BEGIN SOLUTION" in cell["source"]:
+            cell["source"] = SOLUTION.sub("", cell["source"])
+    metadata = {k: v for k, v in source["metadata"].items() if k != "genimg"}
+    return source | {"cells": cells, "metadata": metadata | {"genimg": {"handout": f"{about.NAME} {fingerprint(c)}"}}}
+
+
+def rewritten(cell: Cell, about: ModuleType, c: Any, questions: dict[str, Question]) -> Cell:
+    """A generated cell as this convention has it; any other as it is, without outputs."""
+    kind, _, name = cell["metadata"].get("genimg", {}).get("generated", "").partition(" ")
+    new = {
+        "convention": lambda: about.agreed(c),
+        "task": lambda: questions[name].task,
+        "example": lambda: example(questions[name]),
+    }
+    cell = cell | ({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})
+    return cell | ({"source": new[kind]()} if kind else {})
+
+
+def fingerprint(c: Any) -> str:
+    """By which teacher and student see that they mean the same hand-out; it tells nothing of the seed."""
+    return f"{seeds.number(repr(c)) % 16**6:06x}"
+
+
+def refreshed(source: Notebook, about: ModuleType) -> Notebook:
+    """The source with its generated cells as `BASE` has them."""
+    questions = {q.name: q for q in about.questions(about.BASE, "")}
+    return source | {"cells": [rewritten(cell, about, about.BASE, questions) for cell in source["cells"]]}
+
+
+def main(arguments: list[str]) -> int:
+    door = argparse.ArgumentParser(description=__doc__)
+    door.add_argument("--seed", default=PRACTICE, help="the grader's secret, or @FILE that holds it")
+    door.add_argument("--out", type=Path, default=REPOSITORY / "build/assignments")
+    door.add_argument("--write", action="store_true", help="bring the sources' generated cells up to date")
+    chosen = door.parse_args(arguments)
+    seed = Path(chosen.seed[1:]).read_text(encoding="utf-8").strip() if chosen.seed[:1] == "@" else chosen.seed
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for about in grade.ASSIGNMENTS.values():
+        path = SOURCES / f"{about.NOTEBOOK}.ipynb"
+        source = read(path)
+        if chosen.write:
+            write(path, refreshed(source, about))
+            continue
+        target = chosen.out / path.name
+        target.write_text(text(handed_out(source, about, seed)), encoding="utf-8")
+        note = "for practice: name a secret with --seed" if seed == PRACTICE else "the grader expects it with this seed"
+        print(f"{target}: hand-out {fingerprint(about.drawn(seed))}, {note}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
