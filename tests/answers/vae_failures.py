@@ -119,6 +119,20 @@ def ratio_upside_down(pixels: int, latents: int, weight: float, pixels_by: str, 
     return weight * b / a
 
 
+def beta_of_the_other_word(pixels: int, latents: int, weight: float, pixels_by: str, latents_by: str) -> float:
+    return weight * (pixels if pixels_by == "sum" else 1) / (latents if latents_by == "sum" else 1)
+
+
+def spread_by_range(means: Tensor, threshold: float = 0.01) -> Tensor:
+    return (means.max(0).values - means.min(0).values > threshold).sum()
+
+
+def shares_of_pictures(index: Tensor, K: int) -> Tensor:
+    counts = torch.stack([(index == k).sum() for k in range(K)])
+    p = counts[counts > 0] / len(index)
+    return torch.exp(-(p * p.log()).sum())
+
+
 def with_logarithm_of_zero(index: Tensor, K: int) -> Tensor:
     p = torch.stack([(index == k).float().mean() for k in range(K)])
     return torch.exp(-torch.sum(p * torch.log(p)))
@@ -129,14 +143,23 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.vae.count_active, lambda means, threshold: (means.std(0) > threshold).sum(), "standard deviation"),
     (check.vae.count_active, lambda means, threshold: sum(means.var(1) > threshold), "from picture to picture"),
     (check.vae.count_active, lambda means, threshold: means.var(0) > threshold, "a single number"),
+    (check.vae.count_active, lambda means, threshold: (means.std(0) > threshold / 2).sum(), "Expected"),
+    (check.vae.count_active, spread_by_range, "not by their variance"),
     (check.vae.free_bits, floor_a_picture, "for each picture"),
     (check.vae.free_bits, lambda kl, floor: torch.relu(kl.mean(0) - floor).sum(), "subtract the floor"),
     (check.vae.free_bits, lambda kl, floor: kl.mean(0).clamp(floor), "a single number"),
+    (check.vae.free_bits, lambda kl, floor: (kl.mean(0) * (kl.mean(0) > floor)).sum(), "charges nothing"),
+    (check.vae.free_bits, lambda kl, floor: torch.clamp(kl.mean(1), min=floor).sum(), "units of each picture"),
     (check.vae.effective_beta, ratio_upside_down, "upside down"),
-    (check.vae.effective_beta, lambda p, z, w, a, b: w * p / z, "Expected"),
+    (check.vae.effective_beta, lambda p, z, w, a, b: w * p / z, "neither word"),
+    (check.vae.effective_beta, lambda p, z, w, a, b: w * z / p, "Expected"),
+    (check.vae.effective_beta, beta_of_the_other_word, "where it says sum"),
     (check.vae.straight_through, lambda e, q: q.detach(), "no gradient for the encoder"),
     (check.vae.straight_through, lambda e, q: q + e - e.detach(), "goes to both"),
-    (check.vae.straight_through, lambda e, q: q - (e - q).detach(), "Expected"),
+    (check.vae.straight_through, lambda e, q: q - (e - q).detach(), "wrong sign"),
+    (check.vae.straight_through, lambda e, q: e + (e - q).detach(), "wrong sign"),
+    (check.vae.straight_through, lambda e, q: e.detach() + (q - e), "Expected"),
+    (check.vae.perplexity, shares_of_pictures, "add up to 1"),
     (check.vae.perplexity, with_logarithm_of_zero, "NaN"),
     (check.vae.perplexity, lambda index, K: index.unique().numel(), "however rarely"),
 ]

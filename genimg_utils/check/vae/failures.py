@@ -13,13 +13,14 @@ draw = numbers(seed=7)
 _flat = 0.02 * draw(40, 5) + 3 * draw(5)
 _mixed = draw(30, 6) * tensor([1.0, 0.11, 0.09, 0.02, 0.5, 0.001]) + 2
 _small = draw(12, 3) * tensor([0.12, 0.3, 0.01])
+_wide = torch.linspace(-1.5, 1.5, 51)[:, None] * torch.logspace(-2, 0.5, 60)  # counts that no two measures share
 
 count_active = Exercise(
     name="count_active",
     confirms="it counts what answers to the picture, wherever its mean lies.",
     property="0 where every picture gets the same means, and never more than the number of latents",
     reference=lambda means, threshold=0.01: (means.var(dim=0) > threshold).sum(),
-    inputs=[(_flat, 0.01), (_mixed, 0.01), (_mixed, 0.0001), (_small, 0.01), (_mixed[:, :2], 0.01)],
+    inputs=[(_flat, 0.01), (_mixed, 0.01), (_mixed, 0.0001), (_small, 0.01), (_mixed[:, :2], 0.01), (_wide, 0.01)],
     wrong={
         "you vary over the units of each picture. A unit is active when it varies from picture to picture.": [
             lambda means, threshold: (means.var(dim=1) > threshold).sum()
@@ -30,6 +31,14 @@ count_active = Exercise(
         "you measure how far the means lie from 0, not how much they vary: a constant answers to nothing.": [
             lambda means, threshold: (means.square().mean(dim=0) > threshold).sum(),
             lambda means, threshold: (means.abs().mean(dim=0) > threshold).sum(),
+            lambda means, threshold: (means.mean(dim=0).abs() > threshold).sum(),
+        ],
+        "you measure how far the means spread, but not by their variance.": [
+            lambda means, threshold: (means.amax(dim=0) - means.amin(dim=0) > threshold).sum(),
+            lambda means, threshold: ((means - means.mean(dim=0)).abs().mean(dim=0) > threshold).sum(),
+        ],
+        "you added the squares up where a variance takes their mean: more pictures would wake a unit.": [
+            lambda means, threshold: ((means - means.mean(dim=0)).square().sum(dim=0) > threshold).sum()
         ],
         "that is the share of units, not their number.": [
             lambda means, threshold: (means.var(dim=0) > threshold).double().mean()
@@ -71,13 +80,22 @@ free_bits = Exercise(
             lambda kl, floor: (kl.mean(dim=0) - floor).relu().sum()
         ],
         "you averaged the units. They are added, or you have a β that you did not choose.": [
-            lambda kl, floor: kl.mean(dim=0).clamp(min=floor).mean()
+            lambda kl, floor: kl.mean(dim=0).clamp(min=floor).mean(),
+            lambda kl, floor: kl.clamp(min=floor).mean(),
+        ],
+        "you averaged over the units of each picture. The mean in 7.6 is over the pictures of the batch.": [
+            lambda kl, floor: kl.mean(dim=1).clamp(min=floor).sum(),
+            lambda kl, floor: kl.mean(dim=1).clamp(min=floor).mean(),
+        ],
+        "yours charges nothing for a unit below the floor: where a unit crosses it, the loss would jump.": [
+            lambda kl, floor: torch.where(kl.mean(dim=0) > floor, kl.mean(dim=0), 0.0).sum()
         ],
         "that is a ceiling: units that say much go free. It should be the quiet ones.": [
             lambda kl, floor: kl.mean(dim=0).clamp(max=floor).sum()
         ],
         "you added the pictures of the batch up. The charge does not grow with the batch.": [
-            lambda kl, floor: kl.sum(dim=0).clamp(min=floor).sum()
+            lambda kl, floor: kl.sum(dim=0).clamp(min=floor).sum(),
+            lambda kl, floor: kl.clamp(min=floor).sum(),
         ],
         "there is no floor in yours: a unit can still save by going silent.": [lambda kl, floor: kl.mean(dim=0).sum()],
     },
@@ -113,6 +131,15 @@ effective_beta = Exercise(
         "averaging the pixels makes the KL weigh more, not less.": [_beta(-1, -1)],
         "the pixels have no say in yours.": [_beta(0, -1)],
         "the latents have no say in yours.": [_beta(1, 0)],
+        "neither word has a say in yours: divide only by what was averaged.": [
+            lambda pixels, latents, weight, pixels_by, latents_by: weight * pixels / latents,
+            lambda pixels, latents, weight, pixels_by, latents_by: weight,
+        ],
+        "you divide where it says sum, and leave alone where it says mean.": [
+            lambda pixels, latents, weight, pixels_by, latents_by: _beta()(
+                pixels, latents, weight, *("mean" if w == "sum" else "sum" for w in (pixels_by, latents_by))
+            )
+        ],
         "the weight has no say in yours.": [_beta(1, -1, 0)],
         "the weight stands before the KL, so it multiplies.": [_beta(1, -1, -1)],
     },
@@ -153,6 +180,10 @@ straight_through = Exercise(
             lambda e, q: q + (e - e.detach())
         ],
         "the value is right, and the gradient comes back with the wrong sign.": [lambda e, q: (q + e).detach() - e],
+        "the difference has the wrong sign: the value is neither the code nor the vector.": [
+            lambda e, q: e + (e - q).detach(),
+            lambda e, q: q - (e - q).detach(),
+        ],
         "e and q are swapped: this shows the vector and trains the code.": [lambda e, q: q + (e - q).detach()],
     },
 )
@@ -194,6 +225,14 @@ perplexity = Exercise(
         "you count the codes that occur, however rarely.": [lambda index, K: tensor(float(len(index.unique())))],
         "a code that nobody chose makes it NaN: what is 0 times the logarithm of 0?": [
             lambda index, K: (-(_shares(index, K) * _shares(index, K).log()).sum()).exp()
+        ],
+        "your shares do not add up to 1: divide by how many indices there are, along all axes.": [
+            lambda index, K: (
+                -torch.special.xlogy(*2 * (torch.bincount(index.flatten(), minlength=K) / K,)).sum()
+            ).exp(),
+            lambda index, K: (
+                -torch.special.xlogy(*2 * (torch.bincount(index.flatten(), minlength=K) / len(index),)).sum()
+            ).exp(),
         ],
         "you averaged over the codes where 7.12 adds.": [lambda index, K: (_entropy(index, K) / K).exp()],
         "that is 1 over the sum of squared shares, another count of the same kind, and not 7.12.": [
