@@ -22,7 +22,7 @@ from vae_training import binarised
 
 from genimg_utils import data, metrics
 from genimg_utils.layers import Quantiser
-from genimg_utils.losses import bernoulli, gaussian_kl, reparameterise, vq
+from genimg_utils.losses import bernoulli, gaussian_kl, log_normal, reparameterise, vq
 from genimg_utils.networks import Decoder, Encoder
 from genimg_utils.steps import update, vae_step
 from genimg_utils.training import anneal
@@ -99,9 +99,33 @@ def with_two_priors(steps: int, seed: int) -> list[dict[str, Any]]:
     encoded = reparameterise(mean, log_variance, torch.randn_like(mean))
     mixture = GaussianMixture(50, reg_covar=1e-3, max_iter=30, random_state=0).fit(encoded.numpy())
     drawn = torch.tensor(mixture.sample(DRAWN)[0]).float()
-    priors = {"VAE, prior N(0, I)": torch.randn(DRAWN, 32), "VAE, mixture of 50": drawn}
-    pi = {name: metrics.in_chunks(D, z).sigmoid() for name, z in priors.items()}
-    return [row(name, steps, seed, x, nats, start) for name, x in pi.items()]
+    priors = {"VAE, prior N(0, I)": (torch.randn(DRAWN, 32), nats), "VAE, mixture of 50": (drawn, under(mixture, E, D))}
+    pi = {name: metrics.in_chunks(D, z).sigmoid() for name, (z, _) in priors.items()}
+    return [row(name, steps, seed, x, priors[name][1], start) for name, x in pi.items()]
+
+
+@torch.no_grad()
+def under(prior: GaussianMixture, E: nn.Module, D: nn.Module) -> float:
+    """−ELBO of the held-out pictures with a mixture as p(z): the KL is estimated from one sample each."""
+    _, x = held_out()
+    mean, log_variance = E(x)
+    z = reparameterise(mean, log_variance, torch.randn_like(mean))
+    rate = log_normal(z, mean, log_variance) - torch.tensor(prior.score_samples(z.numpy()))
+    return (rate - bernoulli(D(z), x)).mean().item()
+
+
+# ---- what the blur of reconstructions comes from
+
+
+@torch.no_grad()
+def blur(latent: int, beta: float, steps: int, seed: int) -> dict[str, Any]:
+    """Short waves of reconstructed held-out pictures, with and without the KL."""
+    with torch.enable_grad():
+        E, D = fit_vae(steps, seed, beta, latent)
+    real, x = held_out()
+    mean, log_variance = E(x)
+    pi = D(reparameterise(mean, log_variance, torch.randn_like(mean))).sigmoid()
+    return {"latents": latent, "β": beta, "steps": steps, "seed": seed, "short waves": round(short_waves(pi, real), 3)}
 
 
 # ---- a VQ-VAE with a prior over its codes: the networks are chapter 07's
@@ -143,14 +167,41 @@ class Prior(nn.Module):
         return logits
 
 
-def fit_codes(steps: int, seed: int) -> tuple[nn.Module, nn.Module, Quantiser]:
+class Cold(Quantiser):
+    """Codes that follow their vectors from N(0, I): no first batch, and revival only where it is asked for."""
+
+    def __init__(self, codes: int, dimensions: int, revival: bool = False):
+        super().__init__(codes, dimensions)
+        self.codes.normal_()
+        self.total.copy_(self.codes)
+        self.count.fill_(1.0)
+        self.revival = revival
+
+    def wake(self, rows: Tensor) -> None:
+        if self.revival:
+            super().wake(rows)
+        self.count.clamp_(min=1e-5)
+
+
+class Once(Quantiser):
+    """The first batch places the codes, and nobody wakes them later."""
+
+    def wake(self, rows: Tensor) -> None:
+        if not self.count.any():
+            super().wake(rows)
+        self.count.clamp_(min=1e-5)
+
+
+def fit_codes(
+    steps: int, seed: int, make: Callable[..., Quantiser] = Quantiser
+) -> tuple[nn.Module, nn.Module, Quantiser]:
     torch.manual_seed(seed)
     batches = data.Batches(data.load(DATASET).images, 64, CPU, seed)
     E = nn.Sequential(nn.PixelUnshuffle(4), conv(16, WIDE), nn.SiLU(), conv(WIDE, WIDE), nn.SiLU(),
                       conv(WIDE, DIMENSIONS, 1))  # fmt: skip
     D = nn.Sequential(conv(DIMENSIONS, WIDE), nn.SiLU(), conv(WIDE, WIDE), nn.SiLU(), conv(WIDE, 16, 1),
                       nn.PixelShuffle(4))  # fmt: skip
-    Q = Quantiser(K, DIMENSIONS)
+    Q = make(K, DIMENSIONS)
     optimiser = Adam([*E.parameters(), *D.parameters()], lr=4e-3, betas=(0.9, 0.99))
     for step in range(steps):
         anneal([optimiser], step, steps)
@@ -161,6 +212,33 @@ def fit_codes(steps: int, seed: int) -> tuple[nn.Module, nn.Module, Quantiser]:
         logits = D(e + (q - e).detach())
         update((-bernoulli(logits, torch.bernoulli((x + 1) / 2)) + vq(e, q)).mean(), optimiser)
     return E.eval(), D.eval(), Q.eval()
+
+
+def codebook(name: str, make: Callable[..., Quantiser], steps: int, seed: int) -> dict[str, Any]:
+    """How many codes the held-out pictures use, as perplexity and by count, and what is left to draw."""
+    E, D, Q = fit_codes(steps, seed, make)
+    real, tossed = held_out()
+    with torch.no_grad():
+        q, index = Q(E(2 * real - 1))
+        distortion = -bernoulli(D(q), tossed).mean().item()
+    shares = torch.bincount(index.flatten(), minlength=K).double() / index.numel()
+    perplexity = torch.distributions.Categorical(probs=shares).entropy().exp().item()
+    return {
+        "what": name,
+        "steps": steps,
+        "seed": seed,
+        "perplexity": round(perplexity, 1),
+        "chosen": int((shares > 0).sum()),
+        "distortion": round(distortion, 1),
+    }
+
+
+START: dict[str, Callable[..., Quantiser]] = {
+    "from N(0, I)": Cold,
+    "from the first batch": Once,
+    "from N(0, I), revival": lambda K, d: Cold(K, d, revival=True),
+    "from the first batch, revival": Quantiser,
+}
 
 
 @torch.no_grad()
@@ -202,7 +280,7 @@ def with_a_prior_of_its_own(steps: int, prior_steps: int, seed: int) -> list[dic
                     best, kept = paid, {k: v.clone() for k, v in prior.state_dict().items()}
         prior.load_state_dict(kept)
         pi = decode(write_codes(prior, DRAWN)).sigmoid()
-        rows.append(row(name, steps + total, seed, pi, rest + best, start))
+        rows.append(row(name, steps + total, seed, pi, rest + best, start) | {"for the codes": round(best, 1)})
     return rows
 
 
@@ -224,10 +302,12 @@ WAYS = {
 }
 Part = Callable[[int], list[dict[str, Any]]]
 PARTS: dict[str, Part] = {
-    "pictures": lambda scale: (
-        with_two_priors(scale * 6_000 // 100, 0)
-        + with_a_prior_of_its_own(scale * 3_000 // 100, scale * 3_000 // 100, 0)
-    ),
+    "blur": lambda scale: [blur(Z, beta, scale * 1_000 // 100, 0) for Z in (2, 32) for beta in (1.0, 0.0)],
+    "pictures": lambda scale: with_two_priors(scale * 6_000 // 100, 0),
+    "codes": lambda scale: with_a_prior_of_its_own(scale * 3_000 // 100, scale * 3_000 // 100, 0),
+    "codebook": lambda scale: [
+        codebook(name, make, scale * 500 // 100, seed) for name, make in START.items() for seed in range(4)
+    ],
     "averages": lambda scale: [averaged(name, beta, scale * 1_500 // 100, 0) for name, beta in WAYS.items()],
 }
 
