@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 HIDDEN = "GENIMG_GRADING_SEED_PIPE"
 
@@ -21,6 +20,8 @@ def parser() -> argparse.ArgumentParser:
     door.add_argument("--seed", help="the secret that hand-out and hidden inputs are drawn with")
     door.add_argument("--json", type=Path, help="where the marks go")
     door.add_argument("--html", type=Path, help="where the student's feedback goes")
+    door.add_argument("--out", type=Path, default=Path("marks"), help="for a folder: where table and pages go")
+    door.add_argument("--jobs", type=int, default=2, help="for a folder: how many are graded at once")
     door.add_argument("--check", type=Path, metavar="NOTEBOOK", help="say what would be graded, without marks")
     return door
 
@@ -63,21 +64,25 @@ def main(arguments: list[str]) -> int:
 
 
 def graded(chosen: argparse.Namespace) -> int:
-    from genimg_utils.grading import grade
+    from genimg_utils.grading import folder, grade, report
 
     if chosen.assignment not in grade.ASSIGNMENTS:
         parser().error(f"there is no assignment {chosen.assignment!r}: {', '.join(grade.ASSIGNMENTS)}.")
-    report = grade.grade(chosen.assignment, chosen.submission, chosen.seed)
-    written(chosen, report)
-    for part in report["parts"]:
-        print(f"{part['mark']} {part['name']}: {part['marks']} of {part['of']}, {part['text']}")
-    print(f"{report['marks']} of {report['of']} marks; {report['by_hand']} more are given by hand.")
-    return 0
-
-
-def written(chosen: argparse.Namespace, report: dict[str, Any]) -> None:
+    if chosen.submission.is_dir():
+        reports = folder.grade_all(chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs)
+        print(f"{len(reports)} graded: {chosen.out}/marks.csv, summary.html, and a page a student in feedback/.")
+        return 0
+    result = grade.grade(chosen.assignment, chosen.submission, chosen.seed)
     if chosen.json:
-        chosen.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        chosen.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if chosen.html:
+        chosen.html.write_text(report.feedback(result), encoding="utf-8")
+    if result["problem"]:
+        print(f"✗ {result['problem']}")
+    for part in result["parts"]:
+        print(f"{part['mark']} {part['name']}: {part['marks']} of {part['of']}, {part['text']}")
+    print(f"{result['marks']} of {result['of']} marks; {result['by_hand']} more are given by hand.")
+    return 0
 
 
 def check(path: Path) -> int:

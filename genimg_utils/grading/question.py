@@ -91,31 +91,34 @@ class Question:
         return Verdict("✗", 0, f"your code raised {text}{'' if shown else ', on an input that the example lacks'}.")
 
     def compared(self, caller: Caller) -> Verdict:
-        earned, first, text, hint = 0, "", "", False
-        for name, criterion in self.criteria.items():
-            fault, known = self.fault(caller, criterion)
-            earned += 0 if fault else criterion.marks
-            if fault and not first:
-                first, text, hint = name, fault, known
-        if not first:
-            return Verdict("✓", earned, "right.")
-        return Verdict("✗", earned, text, hint)
+        """The marks of every criterion that holds, and a sentence on the first that does not."""
+        earned, text, known = 0, "", False
+        for criterion in self.criteria.values():
+            fault, yours, right = self.held(caller, criterion)
+            if not fault and self.agree(yours, right):
+                earned += criterion.marks
+            elif not text:
+                text, known = (fault, False) if fault else self.told(criterion, yours, right)
+        return Verdict("✗", earned, text, known) if text else Verdict("✓", earned, "right.")
 
-    def fault(self, caller: Caller, criterion: Criterion) -> tuple[str, bool]:
-        """What is wrong by this criterion, or nothing, and whether it is a known misconception."""
-        yours, right = [], []
+    def held(self, caller: Caller, criterion: Criterion) -> tuple[str, list[Observation], list[Observation]]:
+        """What keeps the calls of a criterion from being compared, or nothing; what they gave, and should have."""
+        yours: list[Observation] = []
+        right: list[Observation] = []
         for case in criterion.cases:
             said, found = caller.call(self.name, fresh(case), criterion.slopes)
             if said.get("error"):
-                return self.failed(said, shown=False).text, False
+                return self.failed(said, shown=False).text, yours, right
             yours.append(found)
             right.append(observed(self.reference, fresh(case), criterion.slopes, False))
             if fault := self.unlike(found, right[-1]):
-                return fault, False
-        if self.agree(yours, right):
-            return "", False
+                return fault, yours, right
+        return "", yours, right
+
+    def told(self, criterion: Criterion, yours: list[Observation], right: list[Observation]) -> tuple[str, bool]:
+        """The sentence on a wrong answer, and whether it is a known misconception."""
         for hint, functions in self.wrong.items():
-            if any(self.agree(yours, self.calls(f, criterion), loosely=True) for f in functions):
+            if any(self.agree(yours, self.calls(f, criterion)) for f in functions):
                 return hint, True
         if criterion.hint:
             return criterion.hint, True
@@ -124,7 +127,7 @@ class Question:
     def calls(self, function: Function, criterion: Criterion) -> list[Observation]:
         return [observed(function, fresh(case), criterion.slopes, False) for case in criterion.cases]
 
-    def agree(self, these: list[Observation], those: list[Observation], loosely: bool = False) -> bool:
+    def agree(self, these: list[Observation], those: list[Observation]) -> bool:
         return all(self.close(a[part], b[part]) for a, b in zip(these, those, strict=True) for part in b)
 
     def close(self, a: Tensor, b: Tensor) -> bool:

@@ -96,7 +96,10 @@ def observed(function: Callable[..., Any], arguments: tuple, slopes: tuple[int, 
     if value is None or value is ...:
         raise NotImplementedError
     if not isinstance(value, Tensor):
-        value = torch.as_tensor(value)
+        try:
+            value = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"it returned {type(value).__name__}, and numbers are wanted") from None
     found = {"your answer": plain(value)}
     if slopes:
         total = (torch.arange(1, value.numel() + 1).view_as(value) * value).sum()

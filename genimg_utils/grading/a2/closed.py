@@ -18,8 +18,8 @@ from genimg_utils.grading.wire import mlp
 Draw = Callable[..., Tensor]  # draw(*size), normal numbers
 
 # The encoder's second output where the posterior is very narrow, and very wide.
-FAR = {"log σ²": (-120.0, 120.0), "log σ": (-60.0, 60.0), "log 1/σ²": (120.0, -120.0), "softplus⁻¹ σ": (-60.0, 200.0)}
-NARROW = "right, except where the posterior is very narrow or very wide: something overflows or underflows on the way."
+FAR = {"log σ²": (-60.0, 80.0), "log σ": (-30.0, 40.0), "log 1/σ²": (60.0, -80.0), "softplus⁻¹ σ": (-30.0, 200.0)}
+NARROW = "right, except where the posterior is very narrow or very wide: something overflows, underflows or is cut off."
 
 
 def drawing(words: str) -> Draw:

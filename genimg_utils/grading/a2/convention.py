@@ -75,7 +75,7 @@ def drawn(seed: str) -> Convention:
         prior_mean=pick([-1.5, -1.2, -0.8, -0.6, 0.6, 0.8, 1.2, 1.5]),
         prior_sigma=pick([0.4, 0.5, 0.6, 1.6, 2.0, 2.4]),
         noise=pick(["Gaussian", "Laplace"]),
-        scale=pick([0.25, 0.3, 0.35, 0.4, 0.6, 0.7]),
+        scale=pick([0.25, 0.3, 0.35, 0.45]),
         mean_first=pick([True, False]),
         samples_first=pick([True, False]),
         loss=pick([True, False]),

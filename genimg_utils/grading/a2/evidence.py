@@ -17,11 +17,12 @@ UNDERFLOWS = "right, except where every weight underflows: take the largest log-
 # What is done to log-weights [k, B] in place of the logarithm of their mean.
 AGGREGATED: dict[str, Function] = {
     "the mean of the logarithms is the ELBO again. Average the weights, then take the logarithm.": lambda w: w.mean(0),
-    "the number of samples is missing: with twice as many samples the estimate must not grow.": lambda w: w.logsumexp(
-        0
+    "the number of samples is missing: with twice as many samples the estimate must not grow.": (
+        lambda w: w.logsumexp(0)
     ),
     "the best sample alone: its weight still has to be shared among all that were drawn.": lambda w: w.amax(0),
     "that is the mean weight: its logarithm is asked.": lambda w: w.logsumexp(0).exp() / len(w),
+    UNDERFLOWS: lambda w: w.float().exp().mean(0).log(),
 }
 WEIGHED = {
     "the prior is missing in the weights.": {"prior": 0.0},

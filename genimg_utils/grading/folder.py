@@ -1,0 +1,67 @@
+"""A folder of submissions, graded side by side; what is graded already is not graded again."""
+
+import hashlib
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from genimg_utils.grading import grade, report
+from genimg_utils.grading.sandbox import Limits
+
+
+def submissions(folder: Path) -> dict[str, Path]:
+    """Each student's notebook: NAME.ipynb, or a folder NAME that holds it; links are not followed."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".ipynb":
+            found[plain(path.stem)] = path
+        elif path.is_dir() and not path.is_symlink():
+            notebooks = [p for p in sorted(path.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+            if notebooks:
+                found[plain(path.name)] = notebooks[0]
+    return found
+
+
+def plain(name: str) -> str:
+    """A name that is safe as a file's, and another's for no two students."""
+    safe = re.sub(r"[^\w.@ -]", "_", name).strip(". ")[:80]
+    return (
+        safe if safe == name else f"{safe or 'unnamed'}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:6]}"
+    )
+
+
+def grade_all(assignment: str, folder: Path, seed: str, out: Path, jobs: int = 2, limits: Limits | None = None) -> Any:
+    """Grades what is new or changed, writes marks.csv, a page a student and summary.html, and gives every report."""
+    torch.set_num_threads(1)
+    (out / "feedback").mkdir(parents=True, exist_ok=True)
+    found = submissions(folder)
+
+    def one(student: str) -> tuple[str, report.Report]:
+        place = out / "feedback" / f"{student}.json"
+        result = known(place, found[student], grade.key(assignment, seed))
+        if result is None:
+            result = grade.grade(assignment, found[student], seed, limits)
+            place.with_suffix(".html").write_text(report.feedback(result, student), encoding="utf-8")
+            place.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return student, result
+
+    with ThreadPoolExecutor(jobs) as pool:
+        reports = dict(tqdm(pool.map(one, found), total=len(found), desc=f"{assignment}: submissions"))
+    (out / "marks.csv").write_text(report.table(reports), encoding="utf-8")
+    (out / "summary.html").write_text(report.summary(reports), encoding="utf-8")
+    return reports
+
+
+def known(place: Path, notebook: Path, key: str) -> report.Report | None:
+    """The result that is there already, where it is of this very notebook, seed and grader."""
+    try:
+        result = json.loads(place.read_text(encoding="utf-8"))
+        same = result["key"] == key and result["sha256"] == hashlib.sha256(notebook.read_bytes()).hexdigest()
+    except (OSError, ValueError, KeyError):
+        return None
+    return result if same else None

@@ -1,0 +1,421 @@
+"""The grader's marks: right answers of every style earn all, wrong ones lose some and hear why."""
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import assignments
+import chapters
+import pytest
+import torch
+from answers import a2 as answers
+
+from genimg_utils import losses, metrics
+from genimg_utils.grading import a2, folder, grade, report, submission, wire
+from genimg_utils.grading.a2.convention import IN_WORDS
+from genimg_utils.grading.question import InProcess, Question, Verdict
+
+SEEDS = [f"seed {n}" for n in range(20)]
+by_seed = pytest.mark.parametrize("seed", SEEDS[:3])
+NAMES = [*answers.MAKERS, "train"]
+
+
+def asked(seed: str) -> dict[str, Question]:
+    return {q.name: q for q in a2.questions(a2.drawn(seed), seed)}
+
+
+def run(source: str, **given: Any) -> dict[str, Any]:
+    """What a student's source defines."""
+    names = dict(given)
+    exec(answers.BEGIN + source, names)
+    return names
+
+
+def judged(question: Question, function: Any) -> Verdict:
+    return question.judge(InProcess(**{question.name: function}))
+
+
+# --- right, blank, wrong ---
+
+
+@pytest.mark.parametrize("seed", SEEDS[:6])
+def test_right_answers_of_every_style_earn_all_marks(seed: str) -> None:
+    questions, c = asked(seed), a2.drawn(seed)
+    for name, make in answers.MAKERS.items():
+        styles = make(c)
+        assert len(styles) >= 4
+        for source in styles:
+            verdict = judged(questions[name], run(source)[name])
+            assert verdict == Verdict("✓", questions[name].marks, "right."), source
+
+
+@by_seed
+def test_every_known_wrong_answer_loses_marks_and_earns_its_own_hint(seed: str) -> None:
+    for question in a2.questions(a2.drawn(seed), seed)[:-1]:
+        assert len(question.wrong) >= 6
+        for hint, functions in question.wrong.items():
+            for function in functions:
+                verdict = judged(question, function)
+                assert verdict.earned < question.marks
+                assert (verdict.text, verdict.hint) == (hint, True)
+
+
+@by_seed
+def test_wrong_answers_as_students_write_them(seed: str) -> None:
+    questions = asked(seed)
+    for name, source, words in answers.slips(a2.drawn(seed)):
+        verdict = judged(questions[name], run(source)[name])
+        assert verdict.mark == "✗"
+        assert verdict.earned < questions[name].marks
+        assert words in verdict.text, (source, verdict)
+
+
+@pytest.mark.parametrize("blank", ["raise NotImplementedError", "...", "return None", "pass"])
+def test_blanks_answer_with_a_circle_and_earn_nothing(blank: str) -> None:
+    for question in a2.questions(a2.drawn("blank"), "blank"):
+        if question.name != "train" or "Not" in blank:
+            function = run(f"def f(*given):\n    {blank}")["f"]
+            assert judged(question, function) == Verdict("○", 0, "not answered yet")
+        assert question.judge(InProcess()) == Verdict("○", 0, "not answered yet")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("lambda *a: 'four'", "it returned str, and numbers are wanted"),
+        ("lambda *a: torch.zeros(0)", "it should be a tensor of shape [2]"),
+        ("lambda *a: torch.zeros(2, dtype=torch.bool)", "numbers are wanted"),
+        ("lambda *a: torch.full((len(a[0]),), float('nan'))", "entries of your answer are off"),
+        ("lambda *a: a[0].sum() / 'x'", "your code raised TypeError"),
+        ("lambda *a: a[0].fill_(0).sum(1)", "entries of your answer are off"),
+    ],
+)
+def test_what_no_one_foresaw_gets_a_sentence(source: str, words: str) -> None:
+    question = asked("odd")["kl"]
+    verdict = judged(question, run(f"f = {source}")["f"])
+    assert (verdict.mark, verdict.earned) == ("✗", 0)
+    assert words in verdict.text
+
+
+@by_seed
+def test_feedback_tells_no_hidden_number_and_no_solution(seed: str) -> None:
+    """Exceptions on hidden inputs lose their words, and an unknown error is told by shapes."""
+    question = asked(seed)["kl"]
+    shown = question.example[0].tolist()
+    tattle = (
+        "def kl(a, b):\n    if a.tolist() == shown:\n        return torch.zeros(len(a))\n    raise ValueError(str(a))"
+    )
+    text = judged(question, run(tattle, shown=shown)["kl"]).text
+    assert text == "your code raised ValueError, on an input that the example lacks."
+    text = judged(question, lambda a, b: a.sum(dim=1) + 17).text
+    assert "given a tensor of shape [4, 3], a tensor of shape [4, 3], 4 of 4 entries" in text
+    for question in a2.questions(a2.drawn(seed), seed):
+        for hint in question.wrong:
+            for convention in IN_WORDS.values():
+                hint = hint.replace(convention, "")
+            assert not any(word in hint for word in ("exp(", "log_prob", "logsumexp", "** 2", "**2"))
+            assert "\n" not in hint
+
+
+# --- what a seed draws ---
+
+
+def package_functions() -> list[Any]:
+    rooms = [losses, losses.vae, metrics]
+    found = {f for room in rooms for f in vars(room).values() if callable(f) and not isinstance(f, type)}
+    return sorted(
+        (f for f in found if getattr(f, "__module__", "").startswith("genimg_utils")), key=lambda f: f.__name__
+    )
+
+
+def public_solution() -> dict[str, Any]:
+    source = chapters.read(assignments.SOURCES / f"{a2.NOTEBOOK}.ipynb")
+    code = [cell["source"] for cell in source["cells"] if cell["metadata"].get("genimg", {}).get("answer")]
+    return run("\n\n".join(code))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_neither_the_public_solution_nor_the_package_passes_a_part(seed: str) -> None:
+    public, functions = public_solution(), package_functions()
+    assert len(functions) > 30
+    for question in a2.questions(a2.drawn(seed), seed)[:-1]:
+        for function in [public[question.name], *functions]:
+            assert judged(question, function).mark != "✓", (question.name, function)
+
+
+def test_the_public_solution_passes_what_it_was_written_for() -> None:
+    public = public_solution()
+    for question in a2.questions(a2.BASE, "base")[:-1]:
+        assert judged(question, public[question.name]) == Verdict("✓", question.marks, "right.")
+
+
+def test_a_seed_draws_the_same_again_and_another_seed_others() -> None:
+    assert a2.drawn("one") == a2.drawn("one")
+    drawn = {a2.drawn(seed) for seed in SEEDS}
+    assert len(drawn) == len(SEEDS)
+    assert a2.BASE not in drawn
+    first, again, other = (asked(seed)["elbo"].criteria["values"].cases[0][0] for seed in ("one", "one", "two"))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_marks_add_up_to_a_hundred() -> None:
+    assert sum(q.marks for q in a2.questions(a2.BASE, "")) + a2.TEXT_MARKS == 100
+
+
+# --- training ---
+
+WAYS = {
+    "the KL weighs less": "({kl} / 2 - {log_p}).mean()",
+    "likelihood weighs less": "({kl} - {log_p} / 2).mean()",
+    "is the KL in your loss": "(-{log_p}).mean()",
+    "was the decoder trained on samples": "({kl} - log_likelihood(decoder(mean), x)).mean()",
+    "gather around 0": "(td.kl_divergence(td.Normal(mean, {s}), td.Normal(0.0, 1.0)).sum(1) - {log_p}).mean()",
+    "next to nothing": "({kl}.sum() - {log_p}.mean())",
+    "climb where you meant to descend": "({log_p} - {kl}).mean()",
+}
+
+
+def trained_with(c: a2.Convention, seed: str, loss: str = "", steps: int = 1500) -> Verdict:
+    s = answers.SIGMA[c.width]
+    log_p = f"log_likelihood(decoder(sample({c.two()}, torch.randn_like(mean)[None])[0]), x)"
+    loss = loss.format(kl=f"kl({c.two()})", log_p=log_p, s=s)
+    function = run(answers.solution(c) + answers.train(c, steps, loss))["train"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return judged(asked(seed)["train"], function)
+
+
+def test_the_reference_passes_the_gate_and_a_short_run_does_not() -> None:
+    c = a2.drawn(SEEDS[0])
+    verdict = trained_with(c, SEEDS[0])
+    assert (verdict.mark, verdict.earned) == ("✓", 15)
+    short = trained_with(c, SEEDS[0], steps=60)
+    assert short.earned < 15
+    idle = judged(asked(SEEDS[0])["train"], lambda points, encoder, decoder: None)
+    assert idle.text == "the encoder came back as it was handed over: train it in place."
+
+
+def test_training_without_the_kl_is_recognised() -> None:
+    verdict = trained_with(a2.drawn(SEEDS[1]), SEEDS[1], WAYS["is the KL in your loss"], steps=400)
+    assert (verdict.earned, verdict.hint) == (0, True)
+    assert "is the KL in your loss" in verdict.text
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", SEEDS[:5])
+def test_each_way_to_train_wrongly_is_told(seed: str) -> None:
+    c = a2.drawn(seed)
+    assert trained_with(c, seed).earned == 15
+    for words, loss in WAYS.items():
+        verdict = trained_with(c, seed, loss)
+        assert verdict.earned < 15
+        assert words in verdict.text, verdict
+
+
+# --- notebooks as files ---
+
+
+def write(path: Path, *sources: str, **metadata: Any) -> Path:
+    cells = [
+        {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": s} for s in sources
+    ]
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+UNREADABLE = {
+    "its text is not JSON": "{not json",
+    "is not JSON. Save it": "[" * 100_000,
+    "no list of cells": '{"cells": 3}',
+    "of format 4": '{"worksheets": []}',
+    "more than 500": json.dumps({"cells": [{"cell_type": "code", "source": "x = 1"}] * 2_000}),
+    "a kernel": json.dumps({"cells": [], "metadata": {"kernelspec": {"language": "R"}}}),
+    "a million characters": json.dumps({"cells": [{"cell_type": "code", "source": "x" * 2_000_000}]}),
+}
+
+
+@pytest.mark.parametrize("words", UNREADABLE)
+def test_what_is_no_notebook_of_ours_earns_a_sentence(words: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.ipynb"
+    path.write_text(UNREADABLE[words])
+    result = grade.grade("a2", path, "seed")
+    assert words.removeprefix("a ") in result["problem"]
+    assert (result["marks"], result["of"]) == (0, 90)
+
+
+def test_binaries_links_and_missing_files_earn_a_sentence(tmp_path: Path) -> None:
+    binary, link = tmp_path / "binary.ipynb", tmp_path / "link.ipynb"
+    binary.write_bytes(bytes(range(256)) * 100)
+    link.symlink_to(binary)
+    for path in (binary, link, tmp_path / "none.ipynb", tmp_path):
+        with pytest.raises(submission.Unreadable):
+            submission.read(path)
+
+
+def test_metadata_of_any_form_change_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.ipynb", "a = 1")
+    plain = submission.read(path).cells
+    for odd in (None, [], 3, "x", {"genimg": 3}, {"genimg": {"answer": ["kl"], "text": {}}}, {"tags": None}):
+        nb = json.loads(path.read_text())
+        nb["metadata"], nb["cells"][0]["metadata"] = odd, odd
+        (tmp_path / "y.ipynb").write_text(json.dumps(nb))
+        assert submission.read(tmp_path / "y.ipynb").cells == plain
+
+
+def test_preflight_says_what_is_there_and_no_marks(tmp_path: Path) -> None:
+    blank = "def sample(a):\n    raise NotImplementedError"
+    twice = ("def kl(a, b):\n    return a", "kl = lambda a, b: b")
+    path = write(tmp_path / "x.ipynb", *twice, blank, "def broken(:", "%matplotlib inline")
+    lines = submission.preflight(path, ["kl", "sample", "elbo"], ["why"])
+    assert lines == [
+        "✓ kl: would be graded; it is defined 2 times, and the last one counts.",
+        "○ sample: not answered yet.",
+        "✗ elbo: no cell defines it, so it cannot be graded.",
+        "✗ why: the cell for the answer in words is gone, or lost its metadata: copy it from the hand-out.",
+        "✗ cell 4: Python cannot read it (line 1), so nothing in it counts.",
+    ]
+
+
+# --- the hand-out ---
+
+
+def test_student_versions_hold_no_solution_and_change_no_committed_file(tmp_path: Path) -> None:
+    before = {p: p.read_bytes() for p in assignments.SOURCES.iterdir()}
+    assert assignments.main(["--seed", "owl-17", "--out", str(tmp_path)]) == 0
+    assert {p: p.read_bytes() for p in assignments.SOURCES.iterdir()} == before
+    handed = chapters.read(tmp_path / f"{a2.NOTEBOOK}.ipynb")
+    text = json.dumps(handed, ensure_ascii=False)
+    assert not any(word in text for word in ("SOLUTION", "Rubric", "teacher", "logsumexp", "optimiser", "owl-17"))
+    code = {
+        c["metadata"]["genimg"]["answer"]: c["source"]
+        for c in handed["cells"]
+        if "answer" in c["metadata"].get("genimg", {})
+    }
+    assert [*code] == [q.name for q in a2.questions(a2.BASE, "")]
+    for source in code.values():
+        (function,) = ast.parse(source).body
+        assert ast.unparse(function.body[1:]) == "raise NotImplementedError"
+        assert ast.get_docstring(function)
+
+
+def test_a_source_is_what_its_base_convention_makes_of_it() -> None:
+    path = assignments.SOURCES / f"{a2.NOTEBOOK}.ipynb"
+    source = chapters.read(path)
+    assert assignments.refreshed(source, a2) == source, "run: python tools/assignments.py --write"
+    stubs = {q.name: q.stub for q in a2.questions(a2.BASE, "")}
+    for cell in source["cells"]:
+        if name := cell["metadata"].get("genimg", {}).get("answer"):
+            assert cell["source"].startswith(stubs[name] + "\n    ### BEGIN SOLUTION\n")
+            assert assignments.SOLUTION.sub("", cell["source"] + "\n").strip() == stubs[name]
+
+
+@by_seed
+def test_examples_of_a_hand_out_hold_for_right_answers(seed: str) -> None:
+    c = a2.drawn(seed)
+    names = run(answers.solution(c))
+    handed = assignments.handed_out(chapters.read(assignments.SOURCES / f"{a2.NOTEBOOK}.ipynb"), a2, seed)
+    sources = [cell["source"] for cell in handed["cells"] if cell["cell_type"] == "code"]
+    exec(next(s for s in sources if s.startswith("def near")), names)
+    examples = [s for s in sources if "\nnear(" in s]
+    assert len(examples) == 7
+    for source in examples:
+        assert max(map(len, source.split("\n"))) <= 110
+        exec(source, names)
+
+
+# --- pages ---
+
+
+def made_up(**marks: int) -> report.Report:
+    parts = [
+        {"name": n, "title": n, "marks": m, "of": 10, "mark": "✓" if m == 10 else "✗", "text": "<b>why</b>",
+         "known": m < 10, "read": "chapter 05"} for n, m in marks.items()
+    ]  # fmt: skip
+    about = {"assignment": "a2", "problem": "", "cells": {"3": "<script>"}, "by_hand": 10}
+    return about | {"parts": parts, "marks": sum(marks.values()), "of": 10 * len(marks)}
+
+
+def test_pages_and_tables_take_nothing_literally() -> None:
+    every = {"=cmd()": made_up(kl=10, elbo=4), "<i>ann</i>": made_up(kl=0, elbo=4)}
+    page, summary = report.feedback(every["=cmd()"], "<i>ann</i>"), report.summary(every)
+    for text in (page, summary):
+        assert "<b>why" not in text
+        assert "<script>" not in text
+        assert "<i>ann" not in text
+    assert "14 of 20 marks" in page
+    assert "mean 9.0 of 20" in summary
+    assert report.table(every).splitlines() == [
+        "student,marks,of,kl,elbo,problem",
+        "'=cmd(),14,20,10,4,",
+        "<i>ann</i>,4,20,0,4,",
+    ]
+
+
+def test_names_of_students_stay_in_their_folder(tmp_path: Path) -> None:
+    names = ["../../up", "a/b", "..", ".", "", "=1+1", "ann", "Zoë K.", "x" * 300, "a\nb"]
+    safe = [folder.plain(name) for name in names]
+    assert len(set(safe)) == len(names)
+    for name in safe:
+        assert (tmp_path / f"{name}.json").resolve().parent == tmp_path.resolve()
+    assert safe[6] == "ann"
+
+
+def test_a_folder_is_read_flat_or_by_student(tmp_path: Path) -> None:
+    write(tmp_path / "ann.ipynb", "x = 1")
+    (tmp_path / "bob/a2").mkdir(parents=True)
+    write(tmp_path / "bob/a2/notebook.ipynb", "x = 1")
+    (tmp_path / "eve").symlink_to(tmp_path / "bob")
+    assert {k: v.name for k, v in folder.submissions(tmp_path).items()} == {"ann": "ann.ipynb", "bob": "notebook.ipynb"}
+
+
+def test_results_are_known_again_by_notebook_seed_and_version(tmp_path: Path) -> None:
+    path = write(tmp_path / "ann.ipynb", "x = 1")
+    result = {"key": grade.key("a2", "s"), "sha256": submission.read(path).sha256, "marks": 3}
+    place = tmp_path / "ann.json"
+    place.write_text(json.dumps(result))
+    assert folder.known(place, path, grade.key("a2", "s")) == result
+    assert folder.known(place, path, grade.key("a2", "t")) is None
+    write(path, "x = 2")
+    assert folder.known(place, path, grade.key("a2", "s")) is None
+    place.write_text("{")
+    assert folder.known(place, path, grade.key("a2", "s")) is None
+
+
+# --- messages ---
+
+
+def test_messages_carry_numbers_tensors_and_networks() -> None:
+    arguments = (
+        torch.ones(2, 3),
+        4,
+        0.5,
+        wire.mlp([torch.ones(2, 3), torch.zeros(2), torch.ones(1, 2), torch.zeros(1)]),
+    )
+    words, tensors = wire.sent(arguments)
+    raw = wire.packed({"arguments": words}, tensors)
+    said, found = unpacked(raw)
+    back = wire.received(said["arguments"], found)
+    assert torch.equal(back[0], arguments[0])
+    assert back[1:3] == arguments[1:3]
+    assert torch.equal(back[3](arguments[0]), arguments[3](arguments[0]))
+
+
+def unpacked(raw: bytes) -> Any:
+    place = iter(range(len(raw)))
+    return wire.unpacked(lambda n: bytes(raw[next(place)] for _ in range(n)))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        wire.LENGTHS.pack(2**31, 0), wire.LENGTHS.pack(0, 2**31), wire.LENGTHS.pack(3, 0) + b"{x}",
+        wire.LENGTHS.pack(2, 0) + b"[]", wire.LENGTHS.pack(2, 9) + b"{}" + b"x" * 9,
+        wire.LENGTHS.pack(2**15, 0) + b"[" * 2**15,
+    ],
+)  # fmt: skip
+def test_garbled_messages_are_refused(raw: bytes) -> None:
+    with pytest.raises(wire.Garbled):
+        unpacked(raw)
