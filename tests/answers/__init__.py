@@ -1,6 +1,7 @@
 """Answers to every exercise, one file a chapter: right in other styles, wrong as learners write them."""
 
 from answers import (
+    cyclegan_maths,
     gan_failures,
     gan_maths,
     gan_training,
@@ -11,4 +12,14 @@ from answers import (
     vae_training,
 )
 
-CHAPTERS = [start, gan_what_a_loss_says, gan_training, gan_maths, gan_failures, vae_maths, vae_training, vae_failures]
+CHAPTERS = [
+    start,
+    gan_what_a_loss_says,
+    gan_training,
+    gan_maths,
+    gan_failures,
+    vae_maths,
+    vae_training,
+    vae_failures,
+    cyclegan_maths,
+]
