@@ -12,7 +12,7 @@ import torch
 from answers import a2 as answers
 
 from genimg_utils import losses, metrics
-from genimg_utils.grading import a2, folder, grade, report, submission, wire
+from genimg_utils.grading import a2, adapters, folder, grade, report, submission, wire
 from genimg_utils.grading.a2.convention import IN_WORDS
 from genimg_utils.grading.question import InProcess, Question, Verdict
 
@@ -419,3 +419,39 @@ def unpacked(raw: bytes) -> Any:
 def test_garbled_messages_are_refused(raw: bytes) -> None:
     with pytest.raises(wire.Garbled):
         unpacked(raw)
+
+
+# --- other systems ---
+
+
+def test_gradescope_reads_marks_and_sentences() -> None:
+    result = adapters.gradescope(made_up(kl=10, elbo=4) | {"seconds": 2.0})
+    assert json.loads(json.dumps(result)) == result
+    assert result["score"] == sum(test["score"] for test in result["tests"]) == 14
+    assert [test["status"] for test in result["tests"]] == ["passed", "failed"]
+    assert result["output"] == "Cell 3 failed: <script>"
+
+
+MOODLE = "\ufeffFull name,Email address,Quiz\nAnn A,ann@x.org,3\nBob B,bob@x.org,\n"
+CANVAS = 'Student,ID,SIS Login ID,Section,a2\nPoints Possible,,,,90\n"A, Ann",11,ann,S1,\n"B, Bob",12,bob,S1,5\n'
+
+
+def test_gradebooks_are_filled_and_strangers_named() -> None:
+    filled, strangers = adapters.roster(MOODLE, {"Ann A_77_assignsubmission_file_": 54, "eve": 1}, "Full name", "a2")
+    assert filled == "Full name,Email address,Quiz,a2\nAnn A,ann@x.org,3,54\nBob B,bob@x.org,,\n"
+    assert strangers == ["eve"]
+    filled, strangers = adapters.roster(CANVAS, {"bob_12_991_a2": 7.5, "aann_11_992_a2": 90}, "ID", "a2")
+    assert filled.splitlines()[1:] == ["Points Possible,,,,90", '"A, Ann",11,ann,S1,90', '"B, Bob",12,bob,S1,7.5']
+    assert strangers == []
+    with pytest.raises(ValueError, match="no column 'Mail'; it has: 'Student', 'ID'"):
+        adapters.roster(CANVAS, {}, "Mail", "a2")
+
+
+def test_classroom_gets_points_and_an_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    assert adapters.classroom(made_up(kl=10, elbo=4)) == 1
+    assert adapters.classroom(made_up(kl=10, elbo=10)) == 0
+    assert (tmp_path / "output").read_text() == "Points=14/20\nPoints=20/20\n"
+    assert "Points 14/20" in capsys.readouterr().out

@@ -22,6 +22,10 @@ def parser() -> argparse.ArgumentParser:
     door.add_argument("--html", type=Path, help="where the student's feedback goes")
     door.add_argument("--out", type=Path, default=Path("marks"), help="for a folder: where table and pages go")
     door.add_argument("--jobs", type=int, default=2, help="for a folder: how many are graded at once")
+    door.add_argument("--gradescope", type=Path, metavar="RESULTS", help="also write Gradescope's results.json")
+    door.add_argument("--classroom", action="store_true", help="points and exit code for GitHub Classroom")
+    door.add_argument("--roster", type=Path, metavar="CSV", help="for a folder: a gradebook's export to fill")
+    door.add_argument("--key", default="Email address", help="the export's column with the submissions' names")
     door.add_argument("--check", type=Path, metavar="NOTEBOOK", help="say what would be graded, without marks")
     return door
 
@@ -64,24 +68,38 @@ def main(arguments: list[str]) -> int:
 
 
 def graded(chosen: argparse.Namespace) -> int:
-    from genimg_utils.grading import folder, grade, report
+    from genimg_utils.grading import adapters, grade, report
 
     if chosen.assignment not in grade.ASSIGNMENTS:
         parser().error(f"there is no assignment {chosen.assignment!r}: {', '.join(grade.ASSIGNMENTS)}.")
     if chosen.submission.is_dir():
-        reports = folder.grade_all(chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs)
-        print(f"{len(reports)} graded: {chosen.out}/marks.csv, summary.html, and a page a student in feedback/.")
-        return 0
+        return graded_folder(chosen)
     result = grade.grade(chosen.assignment, chosen.submission, chosen.seed)
     if chosen.json:
         chosen.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if chosen.html:
         chosen.html.write_text(report.feedback(result), encoding="utf-8")
+    if chosen.gradescope:
+        chosen.gradescope.write_text(json.dumps(adapters.gradescope(result), indent=1) + "\n", encoding="utf-8")
     if result["problem"]:
         print(f"✗ {result['problem']}")
     for part in result["parts"]:
         print(f"{part['mark']} {part['name']}: {part['marks']} of {part['of']}, {part['text']}")
     print(f"{result['marks']} of {result['of']} marks; {result['by_hand']} more are given by hand.")
+    return adapters.classroom(result) if chosen.classroom else 0
+
+
+def graded_folder(chosen: argparse.Namespace) -> int:
+    from genimg_utils.grading import adapters, folder
+
+    reports = folder.grade_all(chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs)
+    print(f"{len(reports)} graded: {chosen.out}/marks.csv, summary.html, and a page a student in feedback/.")
+    if chosen.roster:
+        marks = {student: result["marks"] for student, result in reports.items()}
+        text = chosen.roster.read_text(encoding="utf-8-sig")
+        filled, strangers = adapters.roster(text, marks, chosen.key, chosen.assignment)
+        (chosen.out / chosen.roster.name).write_text(filled, encoding="utf-8")
+        print(f"{chosen.out / chosen.roster.name}: filled; not in it: {', '.join(strangers) or 'nobody'}.")
     return 0
 
 
