@@ -358,6 +358,7 @@ def test_names_of_students_stay_in_their_folder(tmp_path: Path) -> None:
     names = ["../../up", "a/b", "..", ".", "", "=1+1", "ann", "Zoë K.", "x" * 300, "a\nb"]
     safe = [folder.plain(name) for name in names]
     assert len(set(safe)) == len(names)
+    assert [folder.plain(name) for name in safe] == safe
     for name in safe:
         assert (tmp_path / f"{name}.json").resolve().parent == tmp_path.resolve()
     assert safe[6] == "ann"

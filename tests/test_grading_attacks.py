@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import assignments
 import pytest
 from answers import a2 as answers
 from test_grading import NAMES, write
 
-from genimg_utils.grading import a2, folder, grade
+from genimg_utils.grading import a2, folder, grade, gradebook
 from genimg_utils.grading.sandbox import Limits, environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's; elsewhere only limits hold")
@@ -204,3 +205,50 @@ def test_a_folder_is_graded_side_by_side_resumed_and_the_same_again(tmp_path: Pa
     assert timeless[0] == timeless[1]
     assert (out / "marks.csv").read_text().count("\n") == 4
     assert os.listdir(class_) == [p.name for p in class_.iterdir()]
+
+
+@pytest.mark.full
+def test_nbgrader_hands_out_collects_and_shows_what_the_core_graded(tmp_path: Path) -> None:
+    """The round trip with the real nbgrader: a right answer, a blank, copied cells, edited and lost metadata."""
+    pytest.importorskip("nbgrader", reason="nbgrader is not here: pip install -e .[teach]")
+    course, name = tmp_path / "course", f"{a2.NOTEBOOK}.ipynb"
+    course.mkdir()
+    (course / "nbgrader_config.py").write_text("get_config().CourseDirectory.course_id = 'genimg'\n")
+
+    def run(*command: str) -> None:
+        here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        subprocess.run([sys.executable, "-m", *command], cwd=course, env=here, check=True, capture_output=True)
+
+    assert assignments.main(["--seed", SEED, "--nbgrader", str(course)]) == 0
+    run("nbgrader", "generate_assignment", "a2")
+    release = json.loads((course / "release/a2" / name).read_text())
+
+    def hand_in(student: str, change: Any) -> None:
+        notebook = json.loads(json.dumps(release))
+        for cell in notebook["cells"]:
+            change(cell, cell["metadata"].get("nbgrader", {}).get("grade_id"))
+        place = course / "submitted" / student / "a2" / name
+        place.parent.mkdir(parents=True)
+        place.write_text(json.dumps(notebook))
+
+    def right(cell: dict[str, Any], part: str | None) -> None:
+        if part in answers.MAKERS:
+            cell["source"] = answers.BEGIN + answers.MAKERS[part](C)[0]
+
+    def greedy(cell: dict[str, Any], part: str | None) -> None:
+        if part:
+            cell["source"] = "def kl(*given): return given[0].sum(1)"
+            cell["metadata"]["nbgrader"] |= {"points": 1000, "grade_id": "kl"}
+
+    hand_in("ann", right)
+    hand_in("bob", lambda cell, part: None)
+    hand_in("eve", greedy)
+    hand_in("sam", lambda cell, part: (right(cell, part), cell.update(metadata={})))
+    gradebook.enter("a2", course, SEED)
+    run("nbgrader", "generate_feedback", "a2")
+    run("nbgrader", "export")
+    lines = [line.split(",") for line in (course / "grades.csv").read_text().splitlines()]
+    scores = {line[3]: float(line[lines[0].index("score")]) for line in lines[1:]}
+    assert scores == {"ann": 75, "bob": 0, "eve": 0, "sam": 75}
+    page = (course / "feedback/eve/a2" / f"{a2.NOTEBOOK}.html").read_text()
+    assert "Read chapter 05, section 3." in page

@@ -15,7 +15,7 @@ from typing import Any
 from chapters import NOTEBOOKS, REPOSITORY, Cell, Notebook, has_tag, read, text, write
 from torch import Tensor, nn
 
-from genimg_utils.grading import grade, seeds
+from genimg_utils.grading import grade, gradebook, seeds
 from genimg_utils.grading.question import Question, fresh
 from genimg_utils.grading.wire import observed
 
@@ -99,6 +99,7 @@ def main(arguments: list[str]) -> int:
     door = argparse.ArgumentParser(description=__doc__)
     door.add_argument("--seed", default=PRACTICE, help="the grader's secret, or @FILE that holds it")
     door.add_argument("--out", type=Path, default=REPOSITORY / "build/assignments")
+    door.add_argument("--nbgrader", type=Path, metavar="COURSE", help="into an nbgrader course, as its source")
     door.add_argument("--write", action="store_true", help="bring the sources' generated cells up to date")
     chosen = door.parse_args(arguments)
     seed = Path(chosen.seed[1:]).read_text(encoding="utf-8").strip() if chosen.seed[:1] == "@" else chosen.seed
@@ -109,8 +110,13 @@ def main(arguments: list[str]) -> int:
         if chosen.write:
             write(path, refreshed(source, about))
             continue
-        target = chosen.out / path.name
-        target.write_text(text(handed_out(source, about, seed)), encoding="utf-8")
+        notebook, target = handed_out(source, about, seed), chosen.out / path.name
+        if chosen.nbgrader:
+            target = chosen.nbgrader / "source" / about.NAME / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            points = {q.name: q.marks for q in about.questions(about.BASE, "")} | {gradebook.WORDS: about.TEXT_MARKS}
+            notebook = gradebook.source(notebook, points)
+        target.write_text(text(notebook), encoding="utf-8")
         note = "for practice: name a secret with --seed" if seed == PRACTICE else "the grader expects it with this seed"
         print(f"{target}: hand-out {fingerprint(about.drawn(seed))}, {note}")
     return 0

@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     door.add_argument("--jobs", type=int, default=2, help="for a folder: how many are graded at once")
     door.add_argument("--gradescope", type=Path, metavar="RESULTS", help="also write Gradescope's results.json")
     door.add_argument("--classroom", action="store_true", help="points and exit code for GitHub Classroom")
+    door.add_argument("--nbgrader", action="store_true", help="the folder is an nbgrader course: fill its gradebook")
     door.add_argument("--roster", type=Path, metavar="CSV", help="for a folder: a gradebook's export to fill")
     door.add_argument("--key", default="Email address", help="the export's column with the submissions' names")
     door.add_argument("--check", type=Path, metavar="NOTEBOOK", help="say what would be graded, without marks")
@@ -90,8 +91,12 @@ def graded(chosen: argparse.Namespace) -> int:
 
 
 def graded_folder(chosen: argparse.Namespace) -> int:
-    from genimg_utils.grading import adapters, folder
+    from genimg_utils.grading import adapters, folder, gradebook
 
+    if chosen.nbgrader:
+        reports = gradebook.enter(chosen.assignment, chosen.submission, chosen.seed, chosen.jobs)
+        print(f"{len(reports)} graded, in the gradebook: now run nbgrader generate_feedback {chosen.assignment}.")
+        return 0
     reports = folder.grade_all(chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs)
     print(f"{len(reports)} graded: {chosen.out}/marks.csv, summary.html, and a page a student in feedback/.")
     if chosen.roster:

@@ -5,7 +5,6 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm.auto import tqdm
@@ -29,17 +28,24 @@ def submissions(folder: Path) -> dict[str, Path]:
 
 def plain(name: str) -> str:
     """A name that is safe as a file's, and another's for no two students."""
-    safe = re.sub(r"[^\w.@ -]", "_", name).strip(". ")[:80]
-    return (
-        safe if safe == name else f"{safe or 'unnamed'}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:6]}"
-    )
+    safe = re.sub(r"[^\w.@ -]", "_", name).strip(". ")
+    if safe == name and len(safe) <= 80:
+        return safe
+    return f"{safe[:70].strip('. ') or 'unnamed'}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:6]}"
 
 
-def grade_all(assignment: str, folder: Path, seed: str, out: Path, jobs: int = 2, limits: Limits | None = None) -> Any:
-    """Grades what is new or changed, writes marks.csv, a page a student and summary.html, and gives every report."""
+def grade_all(assignment: str, folder: Path, seed: str, out: Path, jobs: int = 2) -> dict[str, report.Report]:
+    """Grades a folder; writes marks.csv, a page a student and summary.html, and gives every report."""
+    return grade_found(assignment, submissions(folder), seed, out, jobs)
+
+
+def grade_found(
+    assignment: str, found: dict[str, Path], seed: str, out: Path, jobs: int = 2, limits: Limits | None = None
+) -> dict[str, report.Report]:
+    """The same for notebooks by student; what is graded already, and unchanged, is not graded again."""
     torch.set_num_threads(1)
     (out / "feedback").mkdir(parents=True, exist_ok=True)
-    found = submissions(folder)
+    found = {plain(student): path for student, path in found.items()}
 
     def one(student: str) -> tuple[str, report.Report]:
         place = out / "feedback" / f"{student}.json"

@@ -5,11 +5,13 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 LARGEST_FILE, MOST_CELLS, MOST_CODE = 30_000_000, 500, 1_000_000  # bytes, cells, characters
+BLANK = "raise NotImplementedError"
 
 
 class Unreadable(Exception):
@@ -87,9 +89,8 @@ def meant(cell: dict[str, Any], what: str) -> str:
     return name if isinstance(name, str) else ""
 
 
-def defined(submission: Submission) -> Counter[str]:
-    """How often each name is given a value at the top of a cell."""
-    counts: Counter[str] = Counter()
+def definitions(submission: Submission) -> Iterator[tuple[str, str, ast.stmt]]:
+    """Each name that a cell gives a value at its top, the cell's text, and the statement; in order."""
     for _, text in submission.cells:
         try:
             body = ast.parse(text).body
@@ -97,26 +98,22 @@ def defined(submission: Submission) -> Counter[str]:
             continue
         for node in body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                counts[node.name] += 1
+                yield node.name, text, node
             elif isinstance(node, ast.Assign):
-                counts.update({t.id for t in node.targets if isinstance(t, ast.Name)})
-    return counts
+                yield from ((target.id, text, node) for target in node.targets if isinstance(target, ast.Name))
 
 
-def blank(submission: Submission, name: str) -> bool:
-    """Whether the last function of this name does nothing but say that it is not implemented."""
-    last = None
-    for _, text in submission.cells:
-        try:
-            body = ast.parse(text).body
-        except SyntaxError:
-            continue
-        last = next((n for n in body if isinstance(n, ast.FunctionDef) and n.name == name), last)
-    if last is None:
+def last_defined(submission: Submission) -> dict[str, str]:
+    """The text of the cell that defines a name last, which is the one that counts."""
+    return {name: text for name, text, _ in definitions(submission)}
+
+
+def is_blank(node: ast.stmt) -> bool:
+    """Whether a function does nothing but say that it is not implemented."""
+    if not isinstance(node, ast.FunctionDef):
         return False
-    rest = last.body[1:] if ast.get_docstring(last) else last.body
-    return len(rest) == 1 and ast.unparse(rest[0]) in ("...", "pass", "raise NotImplementedError",
-                                                       "raise NotImplementedError()")  # fmt: skip
+    rest = node.body[1:] if ast.get_docstring(node) else node.body
+    return " ".join(map(ast.unparse, rest)) in ("...", "pass", BLANK, f"{BLANK}()")
 
 
 def preflight(path: Path, names: list[str], texts: list[str]) -> list[str]:
@@ -125,11 +122,12 @@ def preflight(path: Path, names: list[str], texts: list[str]) -> list[str]:
         submission = read(path)
     except Unreadable as error:
         return [f"✗ {path.name}: {error}"]
-    counts, lines = defined(submission), []
+    every = [(name, node) for name, _, node in definitions(submission)]
+    counts, last, lines = Counter(name for name, _ in every), dict(every), []
     for name in names:
         if not counts[name]:
             lines.append(f"✗ {name}: no cell defines it, so it cannot be graded.")
-        elif blank(submission, name):
+        elif is_blank(last[name]):
             lines.append(f"○ {name}: not answered yet.")
         elif counts[name] > 1:
             lines.append(f"✓ {name}: would be graded; it is defined {counts[name]} times, and the last one counts.")
@@ -149,5 +147,5 @@ def in_words(name: str, said: str | None) -> str:
     """A line on an answer in words."""
     if said is None:
         return f"✗ {name}: the cell for the answer in words is gone, or lost its metadata: copy it from the hand-out."
-    answer = re.sub(r"\*\*Your answer:\*\*", "", said).strip()
+    answer = re.sub(r"\*\*Your answer:\*\*|YOUR ANSWER HERE", "", said).strip()
     return f"✓ {name}: an answer in words is there." if answer else f"○ {name}: no answer in words yet."

@@ -1,0 +1,80 @@
+"""nbgrader's gradebook, filled by the trusted core: no mark comes from a cell that ran beside student code.
+
+nbgrader makes the release version, collects what students hand in, and writes its feedback pages; in place of
+`nbgrader autograde` stands `python -m genimg_utils.grading a2 COURSE --nbgrader`, which runs nothing in nbgrader's way.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from genimg_utils.grading import folder, grade, submission
+from genimg_utils.grading.report import Report
+
+WORDS = "why"  # the answer in words, which a reader marks in nbgrader's own pages
+
+
+def marked(name: str, points: int) -> dict[str, Any]:
+    """nbgrader's metadata of a cell that is answered, and marked from outside."""
+    about = {"grade": True, "solution": True, "task": False, "locked": False}
+    return about | {"grade_id": name, "points": points, "schema_version": 3}
+
+
+def source(handed_out: dict[str, Any], points: dict[str, int]) -> dict[str, Any]:
+    """The hand-out as nbgrader's source: answer cells carry its metadata, and a blank where a solution would stand."""
+    for cell in handed_out["cells"]:
+        genimg = cell["metadata"].get("genimg", {})
+        if name := genimg.get("answer"):
+            cell["metadata"]["nbgrader"] = marked(name, points[name])
+            blank = "    raise NotImplementedError"
+            cell["source"] = cell["source"].replace(blank, f"    ### BEGIN SOLUTION\n{blank}\n    ### END SOLUTION")
+        elif name := genimg.get("text"):
+            cell["metadata"]["nbgrader"] = marked(name, points[name])
+    return handed_out
+
+
+def enter(assignment: str, course: Path, seed: str, jobs: int = 2) -> dict[str, Report]:
+    """Grades every notebook in COURSE/submitted, and writes marks and comments into COURSE/gradebook.db."""
+    from nbgrader.api import Gradebook
+
+    about = grade.ASSIGNMENTS[assignment]
+    found = {p.parent.parent.name: p for p in sorted(course.glob(f"submitted/*/{assignment}/{about.NOTEBOOK}.ipynb"))}
+    reports = folder.grade_found(assignment, found, seed, course / "marks", jobs)
+    with Gradebook(f"sqlite:///{(course / 'gradebook.db').resolve()}") as book:
+        for student, path in found.items():
+            report = reports[folder.plain(student)]
+            book.update_or_create_student(student)
+            book.update_or_create_submission(assignment, student)
+            for part in report["parts"]:
+                cell = (part["name"], about.NOTEBOOK, assignment, student)
+                mark, comment = book.find_grade(*cell), book.find_comment(*cell)
+                mark.auto_score, mark.manual_score, mark.needs_manual_grade = None, part["marks"], False
+                comment.manual_comment = (
+                    f"{part['mark']} {part['text']} {part['read'] and 'Read ' + part['read'] + '.'}"
+                )
+            words = book.find_grade(WORDS, about.NOTEBOOK, assignment, student)
+            words.needs_manual_grade = words.manual_score is None
+            book.db.commit()
+            target = course / "autograded" / student / assignment / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            release = course / "release" / assignment / path.name
+            target.write_text(json.dumps(shown(path, release), ensure_ascii=False), encoding="utf-8")
+    return reports
+
+
+def shown(path: Path, release: Path) -> dict[str, Any]:
+    """The notebook for nbgrader's feedback: the release version, each answer cell with what the student defined there.
+
+    Nothing of the submission's metadata or outputs is taken over, so that copied cells and edited metadata do nothing.
+    """
+    page: dict[str, Any] = json.loads(release.read_text(encoding="utf-8"))
+    try:
+        handed_in = submission.read(path)
+    except submission.Unreadable:
+        return page
+    texts = submission.last_defined(handed_in) | handed_in.words
+    for cell in page["cells"]:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+        if name in texts:
+            cell["source"] = texts[name]
+    return page
