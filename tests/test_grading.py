@@ -12,7 +12,7 @@ import torch
 from answers import a2 as answers
 
 from genimg_utils import losses, metrics
-from genimg_utils.grading import a2, adapters, folder, grade, report, submission, wire
+from genimg_utils.grading import a2, adapters, folder, grade, report, seeds, submission, wire
 from genimg_utils.grading.a2.convention import IN_WORDS
 from genimg_utils.grading.question import InProcess, Question, Verdict
 
@@ -107,7 +107,10 @@ def test_feedback_tells_no_hidden_number_and_no_solution(seed: str) -> None:
         "def kl(a, b):\n    if a.tolist() == shown:\n        return torch.zeros(len(a))\n    raise ValueError(str(a))"
     )
     text = judged(question, run(tattle, shown=shown)["kl"]).text
-    assert text == "your code raised ValueError, on an input that the example lacks."
+    assert text == "on an input that the example lacks, your code raised ValueError."
+    named = tattle.replace("ValueError(str(a))", "type(str(a.sum().item()), (Exception,), {})")
+    text = judged(question, run(named, shown=shown)["kl"]).text
+    assert text == "on an input that the example lacks, your code raised an exception of its own."
     text = judged(question, lambda a, b: a.sum(dim=1) + 17).text
     assert "given a tensor of shape [4, 3], a tensor of shape [4, 3], 4 of 4 entries" in text
     for question in a2.questions(a2.drawn(seed), seed):
@@ -116,6 +119,47 @@ def test_feedback_tells_no_hidden_number_and_no_solution(seed: str) -> None:
                 hint = hint.replace(convention, "")
             assert not any(word in hint for word in ("exp(", "log_prob", "logsumexp", "** 2", "**2"))
             assert "\n" not in hint
+
+
+class Recorder(InProcess):
+    """A session that notes what it is asked, in order."""
+
+    broken: dict[int, str] = {}  # noqa: RUF012
+    walls: list[str] = []  # noqa: RUF012
+    asked: list[tuple[str, bool]] = []  # noqa: RUF012
+
+    def __init__(self, *_: Any) -> None:
+        functions = run(answers.solution(a2.drawn("order"))) | {"train": lambda *_: None}
+        super().__init__(**{name: functions[name] for name in NAMES})
+        self.examples = {q.name: q.example for q in a2.questions(a2.drawn("order"), "order")}
+
+    def begin(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), trains: bool = False) -> Any:
+        example = self.examples[name]
+        self.asked.append((name, bool(example) and torch.equal(arguments[0], example[0])))
+        return super().call(name, arguments, slopes, trains)
+
+
+def test_student_code_sees_hidden_inputs_only_when_nothing_more_of_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one part's message could carry another part's hidden numbers."""
+    monkeypatch.setattr(grade, "Session", Recorder)
+    result = grade.grade("a2", write(tmp_path / "x.ipynb", "x = 1"), "order")
+    assert result["marks"] == 75
+    examples = [public for _, public in Recorder.asked]
+    assert examples == sorted(examples, reverse=True)
+    assert sum(examples) == len(NAMES) - 1
+
+
+def test_a_notebook_of_another_hand_out_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.ipynb", "x = 1", genimg={"handout": "abcdef"})
+    assert submission.read(path).handout == "abcdef"
+    handed = assignments.handed_out(chapters.read(assignments.SOURCES / f"{a2.NOTEBOOK}.ipynb"), a2, "one")
+    assert handed["metadata"]["genimg"]["handout"] == seeds.fingerprint(a2.drawn("one"))
 
 
 # --- what a seed draws ---

@@ -69,7 +69,7 @@ def handed_out(source: Notebook, about: ModuleType, seed: str) -> Notebook:
         if "BEGIN SOLUTION" in cell["source"]:
             cell["source"] = SOLUTION.sub("", cell["source"])
     metadata = {k: v for k, v in source["metadata"].items() if k != "genimg"}
-    return source | {"cells": cells, "metadata": metadata | {"genimg": {"handout": f"{about.NAME} {fingerprint(c)}"}}}
+    return source | {"cells": cells, "metadata": metadata | {"genimg": {"handout": seeds.fingerprint(c)}}}
 
 
 def rewritten(cell: Cell, about: ModuleType, c: Any, questions: dict[str, Question]) -> Cell:
@@ -82,11 +82,6 @@ def rewritten(cell: Cell, about: ModuleType, c: Any, questions: dict[str, Questi
     }
     cell = cell | ({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})
     return cell | ({"source": new[kind]()} if kind else {})
-
-
-def fingerprint(c: Any) -> str:
-    """By which teacher and student see that they mean the same hand-out; it tells nothing of the seed."""
-    return f"{seeds.number(repr(c)) % 16**6:06x}"
 
 
 def refreshed(source: Notebook, about: ModuleType) -> Notebook:
@@ -118,7 +113,7 @@ def main(arguments: list[str]) -> int:
             notebook = gradebook.source(notebook, points)
         target.write_text(text(notebook), encoding="utf-8")
         note = "for practice: name a secret with --seed" if seed == PRACTICE else "the grader expects it with this seed"
-        print(f"{target}: hand-out {fingerprint(about.drawn(seed))}, {note}")
+        print(f"{target}: hand-out {seeds.fingerprint(about.drawn(seed))}, {note}")
     return 0
 
 

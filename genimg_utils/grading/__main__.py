@@ -86,6 +86,8 @@ def graded(chosen: argparse.Namespace) -> int:
         print(f"✗ {result['problem']}")
     for part in result["parts"]:
         print(f"{part['mark']} {part['name']}: {part['marks']} of {part['of']}, {part['text']}")
+    if missing := {"files", "processes", "network"} - {*(result["walls"] or ["files", "processes", "network"])}:
+        print(f"[–] This system does not fence off: {', '.join(sorted(missing))}. See TEACHING.md.")
     print(f"{result['marks']} of {result['of']} marks; {result['by_hand']} more are given by hand.")
     return adapters.classroom(result) if chosen.classroom else 0
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genimg_utils.grading import a2, submission
+from genimg_utils.grading import a2, seeds, submission
 from genimg_utils.grading.question import Question, Verdict
-from genimg_utils.grading.sandbox import Crashed, Limits, Session
+from genimg_utils.grading.sandbox import Limits, Session
 
 ASSIGNMENTS = {a2.NAME: a2}
 VERSION = 1  # of what is graded and how: results of another version are made again
@@ -39,19 +39,27 @@ def grade(
         verdicts = [Verdict("✗", 0, "the notebook could not be read.") for _ in questions]
         return finished(report, questions, verdicts, about, start)
     report |= {"sha256": handed_in.sha256, "words": {k[:40]: v[:5000] for k, v in handed_in.words.items()}}
+    if handed_in.handout not in ("", seeds.fingerprint(about.drawn(seed))):
+        report["problem"] = "this is another hand-out than the one that is graded: ask which is yours."
     session = Session(handed_in.cells, limits)
-    verdicts = []
     try:
-        for question in questions:
-            progress(question.name)
-            session.begin()
-            verdicts.append(question.judge(session))
-    except Crashed as crash:  # pragma: no cover, the judge reports crashes of its own
-        report["problem"] = str(crash)
+        # Examples of all questions first: what student code says before it has seen hidden inputs may be shown.
+        tried = [timed(session, progress, question.tried, question.name) for question in questions]
+        verdicts = [
+            first or timed(session, progress, question.compared, question.name)
+            for question, first in zip(questions, tried, strict=True)
+        ]
     finally:
         session.close()
     report |= {"cells": {str(n): text for n, text in session.broken.items()}, "walls": session.walls}
     return finished(report, questions, verdicts, about, start)
+
+
+def timed(session: Session, progress: Callable[[str], None], judge: Callable[..., Any], name: str) -> Any:
+    """A verdict within a question's seconds."""
+    progress(name)
+    session.begin()
+    return judge(session)
 
 
 def finished(

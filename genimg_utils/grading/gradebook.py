@@ -5,6 +5,7 @@ nbgrader makes the release version, collects what students hand in, and writes i
 """
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,8 @@ def enter(assignment: str, course: Path, seed: str, jobs: int = 2) -> dict[str, 
                 cell = (part["name"], about.NOTEBOOK, assignment, student)
                 mark, comment = book.find_grade(*cell), book.find_comment(*cell)
                 mark.auto_score, mark.manual_score, mark.needs_manual_grade = None, part["marks"], False
-                comment.manual_comment = (
-                    f"{part['mark']} {part['text']} {part['read'] and 'Read ' + part['read'] + '.'}"
-                )
+                read = f" Read {part['read']}." if part["read"] else ""
+                comment.manual_comment = escape(f"{part['mark']} {part['text']}{read}", quote=False)
             words = book.find_grade(WORDS, about.NOTEBOOK, assignment, student)
             words.needs_manual_grade = words.manual_score is None
             book.db.commit()

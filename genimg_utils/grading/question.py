@@ -1,5 +1,6 @@
 """A graded question as data: what is asked, what it is called with, and what the known wrong answers give away."""
 
+import builtins
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -71,30 +72,39 @@ class Question:
         return sum(criterion.marks for criterion in self.criteria.values())
 
     def judge(self, caller: Caller) -> Verdict:
-        """Calls the student's function on the example and on hidden inputs, and compares with the reference."""
+        """The verdict on a student's function: on the public example first, then on hidden inputs."""
+        return self.tried(caller) or self.compared(caller)
+
+    def tried(self, caller: Caller) -> Verdict | None:
+        """What the public example shows to be missing, or None. Made before any hidden input leaves the grader."""
         try:
             said, found = caller.call(self.name, fresh(self.example))
-            if said.get("error"):
-                return self.failed(said, shown=True)
-            if fault := self.unlike(found, observed(self.reference, fresh(self.example), (), False)):
-                return Verdict("✗", 0, fault)
-            return self.compared(caller)
         except Crashed as crash:
             return Verdict("✗", 0, f"{crash}.")
+        if said.get("error"):
+            return self.failed(said, shown=True)
+        fault = self.unlike(found, observed(self.reference, fresh(self.example), (), False))
+        return Verdict("✗", 0, fault) if fault else None
 
     def failed(self, said: dict[str, Any], shown: bool) -> Verdict:
-        """The verdict on an exception; its words are kept back where they could tell a hidden input."""
+        """The verdict on an exception. What a student's code says of hidden inputs is kept back, its name of it too."""
         error = said["error"] if isinstance(said["error"], dict) else {}
-        if error.get("type") == "NotImplementedError":
+        kind = str(error.get("type", ""))
+        if kind == "NotImplementedError":
             return Verdict("○", 0, BLANK)
-        text = error_of(said if shown else {"error": error | {"says": ""}})
-        return Verdict("✗", 0, f"your code raised {text}{'' if shown else ', on an input that the example lacks'}.")
+        if not shown:
+            known = kind if hasattr(builtins, kind) else "an exception of its own"
+            return Verdict("✗", 0, f"your code raised {error_of({'error': error | {'says': '', 'type': known}})}.")
+        return Verdict("✗", 0, f"your code raised {error_of(said)}.")
 
     def compared(self, caller: Caller) -> Verdict:
         """The marks of every criterion that holds, and a sentence on the first that does not."""
         earned, text, known = 0, "", False
         for criterion in self.criteria.values():
-            fault, yours, right = self.held(caller, criterion)
+            try:
+                fault, yours, right = self.held(caller, criterion)
+            except Crashed as crash:
+                return Verdict("✗", earned, text or f"{crash}.", known)
             if not fault and self.agree(yours, right):
                 earned += criterion.marks
             elif not text:
@@ -108,7 +118,7 @@ class Question:
         for case in criterion.cases:
             said, found = caller.call(self.name, fresh(case), criterion.slopes)
             if said.get("error"):
-                return self.failed(said, shown=False).text, yours, right
+                return f"on an input that the example lacks, {self.failed(said, shown=False).text}", yours, right
             yours.append(found)
             right.append(observed(self.reference, fresh(case), criterion.slopes, False))
             if fault := self.unlike(found, right[-1]):

@@ -116,14 +116,17 @@ class Training(Question):
     def marks(self) -> int:
         return 15
 
-    def judge(self, caller: Caller) -> Verdict:
+    def tried(self, caller: Caller) -> Verdict | None:
+        return None  # it has no example: one training is enough
+
+    def compared(self, caller: Caller) -> Verdict:
         points, before = data(self.convention, self.seed), networks(self.seed)
         try:
             said, found = caller.call(self.name, fresh((points.train, *before)), trains=True)
         except Crashed as crash:
             return Verdict("✗", 0, f"{crash}.")
         if said.get("error"):
-            return self.failed(said, shown=True)
+            return self.failed(said, shown=False)
         after = [trained(network, found, i) for i, network in enumerate(before, 1)]
         if None in after:
             return Verdict("✗", 0, "the networks came back in another form: train the two that are handed over.")
