@@ -155,6 +155,34 @@ def posterior_least_squares(x: Tensor, W: Tensor, b: Tensor, tau: Tensor) -> Pai
     return (x - b) @ torch.linalg.pinv(W).T, tau**2 * torch.linalg.inv(W.T @ W)
 
 
+def posterior_before_completing_the_square(x: Tensor, W: Tensor, b: Tensor, tau: Tensor) -> Pair:
+    return (x - b) @ W / tau**2, posterior_by_precision(x, W, b, tau)[1]
+
+
+def posterior_with_m(x: Tensor, W: Tensor, b: Tensor, tau: Tensor) -> Pair:
+    return posterior_by_precision(x, W, b, tau)[0], W.T @ W + tau**2 * torch.eye(W.shape[1])
+
+
+def elbo_of_added_moves(x: Tensor, mean: Tensor, log_variance: Tensor, W: Tensor, b: Tensor, tau: Tensor) -> Tensor:
+    random = ((log_variance / 2).exp() @ W.T).square().sum(1) / (2 * tau**2)
+    return elbo_at_the_mean(x, mean, log_variance, W, b, tau) - random
+
+
+def elbo_with_whole_squares(x: Tensor, mean: Tensor, log_variance: Tensor, W: Tensor, b: Tensor, tau: Tensor) -> Tensor:
+    squares = (x - b - mean @ W.T).square().sum(1) + log_variance.exp() @ W.square().sum(0)
+    return elbo_by_gap(x, mean, log_variance, W, b, tau) - squares / (2 * tau**2)
+
+
+def elbo_of_a_mean_pixel(x: Tensor, mean: Tensor, log_variance: Tensor, W: Tensor, b: Tensor, tau: Tensor) -> Tensor:
+    kl = kl_by_torch(mean, log_variance)
+    return (elbo_by_gap(x, mean, log_variance, W, b, tau) + kl) / len(b) - kl
+
+
+def factors_of_one_level(log_w: Tensor) -> Pair:
+    w = (log_w - log_w.max()).exp()
+    return w / w.sum(0), (w / w.sum(0)) ** 2
+
+
 def elbo_at_the_mean(x: Tensor, mean: Tensor, log_variance: Tensor, W: Tensor, b: Tensor, tau: Tensor) -> Tensor:
     return Normal(mean @ W.T + b, tau).log_prob(x).sum(1) - kl_by_torch(mean, log_variance)
 
@@ -169,6 +197,11 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.vae.posterior_of, posterior_with_width, "τ is a width"),
     (check.vae.posterior_of, posterior_least_squares, "prior is missing"),
     (check.vae.posterior_of, lambda x, W, b, tau: posterior_by_precision(x, W, b, tau)[0], "return 2 values"),
+    (check.vae.posterior_of, posterior_before_completing_the_square, "what stands before z"),
+    (check.vae.posterior_of, posterior_with_m, "M is no covariance yet"),
+    (check.vae.gaussian_kl, lambda m, v: ((m**2 + v.exp() - v).sum(1) - 1) / 2, "for each latent"),
+    (check.vae.gaussian_kl, lambda m, v: (m**2 + v.exp() + v - 1).sum(1) / 2, "logarithm has the wrong sign"),
+    (check.vae.gaussian_kl, lambda m, v: (m**2 + v**2 - v - 1).sum(1) / 2, "taken for the width"),
     (check.vae.gaussian_kl, lambda m, v: -0.5 * (1 + v - m**2 - v.exp()).mean(), "it should be a tensor of shape [4]"),
     (check.vae.gaussian_kl, lambda m, v: -0.5 * (1 + v - m**2 - v.exp()).mean(1), "averaged over the latents"),
     (check.vae.gaussian_kl, lambda m, v: 0.5 * (1 + v - m**2 - v.exp()).sum(1), "sign is flipped"),
@@ -182,6 +215,20 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.vae.linear_elbo, elbo_at_the_mean, "likelihood at the mean"),
     (check.vae.linear_elbo, elbo_squared_error, "constant of the Gaussian density"),
     (check.vae.linear_elbo, lambda *a: elbo_by_trace(*a) + 2 * kl_by_torch(a[1], a[2]), "wrong sign"),
+    (check.vae.linear_elbo, elbo_of_added_moves, "added before squaring"),
+    (check.vae.linear_elbo, elbo_with_whole_squares, "squares are twice too large"),
+    (check.vae.linear_elbo, elbo_of_a_mean_pixel, "averaged over the pixels"),
+    (
+        check.vae.linear_elbo,
+        lambda *a: elbo_by_trace(*a) + len(a[4]) * torch.log(2 * math.pi * a[5] ** 2),
+        "constant has the wrong sign",
+    ),
+    (
+        check.vae.score_slope,
+        lambda f, z, m, v: ((f - (f.sum() - f) / len(f))[:, None] * (z - m) / v.exp()).mean(0),
+        "one fewer",
+    ),
+    (check.vae.score_slope, lambda f, z, m, v: score_in_a_loop(f, z, m, 2 * v), "variance squared"),
     (check.vae.score_slope, lambda f, z, m, v: (f[:, None] * (z - m) / v.exp()).mean(0), "no baseline"),
     (
         check.vae.score_slope,
@@ -190,9 +237,12 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     ),
     (check.vae.score_slope, lambda f, z, m, v: score_in_a_loop(f, z, m, v / 2), "divided by the width"),
     (check.vae.path_factors, lambda w: (w.exp() / w.exp().sum(0), (w.exp() / w.exp().sum(0)) ** 2), "must not"),
+    (check.vae.path_factors, factors_of_one_level, "a level of its own"),
     (check.vae.path_factors, lambda w: (w.softmax(-1), w.softmax(-1) ** 2), "not over the pictures"),
     (check.vae.path_factors, lambda w: w.softmax(0), "return 2 values"),
     (check.vae.two_gaps, lambda p, best, e: ((p - best).sum(), (best - e).sum()), "added the points up"),
+    (check.vae.two_gaps, lambda p, best, e: ((p - best).abs().mean(), (best - e).abs().mean()), "no absolute value"),
+    (check.vae.two_gaps, lambda p, best, e: ((p - best).mean(), (e - best).mean()), "a bound lies below"),
     (check.vae.two_gaps, lambda p, best, e: ((p - best).mean(), (p - e).mean()), "second is the whole gap"),
     (check.vae.two_gaps, lambda p, best, e: (p - best, best - e), "it should be a single number"),
 ]

@@ -65,6 +65,16 @@ posterior_of = Exercise(
         "that is the precision: a covariance is its inverse.": [
             lambda x, W, b, tau: (_posterior(x, W, b, tau)[0], _posterior(x, W, b, tau)[1].inverse()),
         ],
+        "M is no covariance yet: compare what stands between the two z.": [
+            lambda x, W, b, tau: (
+                _posterior(x, W, b, tau)[0],
+                _posterior(x, W, b, tau, width=lambda t: 1 + 0 * t)[1].inverse(),
+            ),
+        ],
+        "that is what stands before z: in a Gaussian it is the mean under its inverse covariance.": [
+            lambda x, W, b, tau: ((x - b) @ W / tau**2, _posterior(x, W, b, tau)[1]),
+            lambda x, W, b, tau: ((x - b) @ W, _posterior(x, W, b, tau)[1]),
+        ],
         "the noise is in the mean twice: it cancels there.": [
             lambda x, W, b, tau: _posterior(x, W, b, tau, mean_by=lambda t: t**2),
             lambda x, W, b, tau: _posterior(x, W, b, tau, mean_by=lambda t: t**-2),
@@ -103,6 +113,7 @@ gaussian_kl = Exercise(
         ],
         "the log-variance was taken for the width σ.": [
             lambda m, v: (m**2 + v**2 - (v**2).log() - 1).sum(dim=1) / 2,
+            lambda m, v: (m**2 + v**2 - v - 1).sum(dim=1) / 2,
         ],
         "the log-variance was taken for the variance.": [
             lambda m, v: (m**2 + v - v.abs().log() - 1).sum(dim=1) / 2,
@@ -113,6 +124,10 @@ gaussian_kl = Exercise(
         "the mean is not squared.": [lambda m, v: (m + v.exp() - v - 1).sum(dim=1) / 2],
         "at the prior it should be 0: a constant is missing for each latent.": [
             lambda m, v: (m**2 + v.exp() - v).sum(dim=1) / 2,
+            lambda m, v: ((m**2 + v.exp() - v).sum(dim=1) - 1) / 2,
+        ],
+        "the logarithm has the wrong sign: the narrower q is, the more it should cost.": [
+            lambda m, v: (m**2 + v.exp() + v - 1).sum(dim=1) / 2,
         ],
         "that is the divergence the other way round, from the prior to q.": [
             lambda m, v: ((1 + m**2) * (-v).exp() + v - 1).sum(dim=1) / 2,
@@ -135,13 +150,14 @@ def _elbo(
     spread: float = 1.0,
     constant: float = 1.0,
     noise: Callable[[Tensor], Tensor] = lambda tau: tau,
+    squares: float = 1.0,
     kl: float = 1.0,
 ) -> Tensor:
     tau_used = noise(tau)
     fixed = (x - b - mean @ W.T).square().sum(dim=1)
     random = spread * (log_variance.exp() @ W.square().sum(dim=0))
     level = constant * x.shape[1] / 2 * (2 * math.pi * tau_used**2).log()
-    return -level - (fixed + random) / (2 * tau_used**2) - kl * _gaussian_kl(mean, log_variance)
+    return -level - squares * (fixed + random) / (2 * tau_used**2) - kl * _gaussian_kl(mean, log_variance)
 
 
 def _elbo_inputs(N: int, P: int, Z: int, tau: float) -> tuple[Tensor, ...]:
@@ -166,6 +182,16 @@ linear_elbo = Exercise(
         "the constant is there once, and each pixel has one.": [
             lambda *a: _elbo(*a, constant=1 / a[0].shape[1]),
         ],
+        "the constant has the wrong sign: the wider the noise, the lower the density at its middle.": [
+            lambda *a: _elbo(*a, constant=-1.0),
+        ],
+        "the squares are twice too large: where is the half of the Gaussian's exponent?": [
+            lambda *a: _elbo(*a, squares=2.0),
+        ],
+        "you averaged over the pixels: log-densities of independent pixels add up.": [
+            lambda *a: _elbo(*a, squares=1 / a[0].shape[1]),
+            lambda *a: _elbo(*a, squares=1 / a[0].shape[1], constant=1 / a[0].shape[1]),
+        ],
         "the divergence has the wrong sign: it is a price, and it is paid.": [lambda *a: _elbo(*a, kl=-1.0)],
         "the divergence is missing: that is the first of two terms.": [lambda *a: _elbo(*a, kl=0.0)],
         "the divergence was averaged over latents, and the pixels are summed.": [
@@ -178,6 +204,11 @@ linear_elbo = Exercise(
         "a latent's width is squared when it moves a picture: variances add up, widths do not.": [
             lambda x, m, v, W, b, t: (
                 _elbo(x, m, v, W, b, t, spread=0.0) - (v / 2).exp() @ W.square().sum(dim=0) / (2 * t**2)
+            ),
+        ],
+        "the latents' moves were added before squaring: independent ones add their squares.": [
+            lambda x, m, v, W, b, t: (
+                _elbo(x, m, v, W, b, t, spread=0.0) - ((v / 2).exp() @ W.T).square().sum(dim=1) / (2 * t**2)
             ),
         ],
         "b is missing: the decoder adds it to every picture.": [
@@ -217,6 +248,12 @@ score_slope = Exercise(
         ],
         "there is no baseline: add a constant to all values, and your slope changes.": [
             lambda *a: _score(*a, baseline=torch.zeros_like),
+        ],
+        "the others are one fewer than all: divide their sum by their number.": [
+            lambda *a: _score(*a, baseline=lambda f: (f.sum() - f) / len(f)),
+        ],
+        "z − μ is divided by the variance squared: undoing the logarithm gives the variance already.": [
+            lambda *a: _score(*a, by=lambda v: (2 * v).exp()),
         ],
         "z − μ is divided by the width: the slope of the log-density has the variance there.": [
             lambda *a: _score(*a, by=lambda v: (v / 2).exp()),
@@ -274,6 +311,9 @@ path_factors = Exercise(
             (tensor([[-1000.0], [-1001.0]], dtype=torch.float64),),
             (tensor([[1000.0], [999.0]], dtype=torch.float64),),
         ],
+        "each picture has a level of its own: what one needs against underflow must not be another's.": [
+            (tensor([[-1000.0, 0.0], [-1001.0, 1.0]], dtype=torch.float64),),
+        ],
     },
 )
 
@@ -281,9 +321,13 @@ path_factors = Exercise(
 
 
 def _three(N: int) -> tuple[Tensor, Tensor, Tensor]:
+    """At the first of several points the search fell short: the encoder's ELBO is above its best."""
     log_p = draw(N) - 90
     best = log_p - draw(N).square() - 0.5
-    return log_p, best, best - 2 * draw(N).square() - 0.3
+    elbo = best - 2 * draw(N).square() - 0.3
+    if N > 1:
+        elbo[0] = best[0] + 0.2
+    return log_p, best, elbo
 
 
 def _gaps(log_p: Tensor, best_elbo: Tensor, elbo: Tensor) -> tuple[Tensor, Tensor]:
@@ -303,6 +347,8 @@ two_gaps = Exercise(
         ],
         "the signs are flipped: a bound lies below, so a gap is positive.": [
             lambda p, best, e: tuple(-g for g in _gaps(p, best, e)),
+            lambda p, best, e: (_gaps(p, best, e)[0], -_gaps(p, best, e)[1]),
+            lambda p, best, e: (-_gaps(p, best, e)[0], _gaps(p, best, e)[1]),
         ],
         "the second is the whole gap: the family's part is in it, too.": [
             lambda p, best, e: (_gaps(p, best, e)[0], (p - e).mean()),
@@ -312,6 +358,9 @@ two_gaps = Exercise(
         ],
         "you added the points up: a gap is stated for one point, on average.": [
             lambda p, best, e: tuple(len(p) * g for g in _gaps(p, best, e)),
+        ],
+        "a gap below 0 at one point is news, a search that fell short: no absolute value should hide it.": [
+            lambda p, best, e: ((p - best).abs().mean(), (best - e).abs().mean()),
         ],
         "these are shares of the whole gap: nats are asked.": [
             lambda p, best, e: tuple(g / (p - e).mean() for g in _gaps(p, best, e)),
