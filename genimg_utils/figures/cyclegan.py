@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
@@ -19,7 +20,7 @@ def maps(panels: Mapping[str, tuple[Tensor, Tensor]], title: str = "", limit: fl
 
     The points of a kind keep their sign through all panels, wherever a map puts them.
     """
-    figure, axes = square_panels(len(panels), len(panels), title)
+    figure, axes = row(len(panels), title)
     for ax, (name, (points, first)) in zip(axes, panels.items(), strict=True):
         points, first = points.detach().cpu(), first.detach().cpu()
         ax.plot(*points[first].T, "o", color=FIRST, markersize=3, alpha=0.6, markeredgewidth=0)
@@ -40,7 +41,7 @@ def landscapes(
 
     A ring lies around the right answer.
     """
-    figure, axes = square_panels(len(losses), len(losses), title)
+    figure, axes = row(len(losses), title)
     for ax, (name, loss) in zip(axes, losses.items(), strict=True):
         values = torch.as_tensor(loss).detach()
         levels = torch.logspace(-2.5, 0, 12) * (values.max() - values.min()) + values.min()
@@ -55,7 +56,7 @@ def landscapes(
 
 def fields(seen: Mapping[str, tuple[Images, tuple[int, int, int]]], title: str = "") -> Figure:
     """How much one output depends on each pixel [S, S], white for not at all, and a square (left, top, side) on it."""
-    figure, axes = square_panels(len(seen), len(seen), title)
+    figure, axes = row(len(seen), title)
     for ax, (name, (gradient, (left, top, side))) in zip(axes, seen.items(), strict=True):
         strength = torch.as_tensor(gradient).detach().abs().sqrt()
         shades = (strength / strength.max() * 7).ceil()  # eight shades: a small picture
@@ -64,3 +65,10 @@ def fields(seen: Mapping[str, tuple[Images, tuple[int, int, int]]], title: str =
         ax.set(xticks=[], yticks=[], xlabel=name, aspect="equal")
         ax.invert_yaxis()
     return figure
+
+
+def row(count: int, title: str) -> tuple[Figure, list[Axes]]:
+    """`count` square panels beside each other, with room for the names below them."""
+    figure, axes = square_panels(count, count, title)
+    figure.set_figheight(figure.get_figheight() + 0.15)
+    return figure, axes
