@@ -12,7 +12,7 @@ import torch
 from answers import a2 as answers
 
 from genimg_utils import losses, metrics
-from genimg_utils.grading import a2, adapters, folder, grade, report, seeds, submission, wire
+from genimg_utils.grading import a2, adapters, folder, grade, report, seeds, similarity, submission, wire
 from genimg_utils.grading.a2.convention import IN_WORDS
 from genimg_utils.grading.question import InProcess, Question, Verdict
 
@@ -500,3 +500,15 @@ def test_classroom_gets_points_and_an_exit_code(
     assert adapters.classroom(made_up(kl=10, elbo=10)) == 0
     assert (tmp_path / "output").read_text() == "Points=14/20\nPoints=20/20\n"
     assert "Points 14/20" in capsys.readouterr().out
+
+
+def test_copied_answers_are_listed_and_the_hand_out_is_not(tmp_path: Path) -> None:
+    c = a2.drawn("one")
+    shared = "# the hand-out says that every point has one number\nimport math\n"
+    sources = {"ann": answers.solution(c), "bob": answers.solution(c).replace("    ", "  "), "broken": "def f(:\n x ="}
+    for i in range(4):
+        sources[f"other{i}"] = "\n".join(make(c)[i] for make in answers.MAKERS.values()).replace("x", f"x{i}")
+    found = {name: write(tmp_path / f"{name}.ipynb", shared + source) for name, source in sources.items()}
+    pairs = similarity.shares(found)
+    assert [pair[1:] for pair in pairs] == [("ann", "bob")]
+    assert similarity.table(found).splitlines()[1].endswith(",ann,bob")

@@ -12,9 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chapters import NOTEBOOKS, REPOSITORY, Cell, Notebook, has_tag, read, text, write
+from chapters import NOTEBOOKS, REPOSITORY, Cell, Notebook, has_tag, project, read, text, write
+from generate import setup_cell, setup_source
 from torch import Tensor, nn
 
+from genimg_utils import __version__
 from genimg_utils.grading import grade, gradebook, seeds
 from genimg_utils.grading.question import Question, fresh
 from genimg_utils.grading.wire import observed
@@ -68,6 +70,10 @@ def handed_out(source: Notebook, about: ModuleType, seed: str) -> Notebook:
             cell["source"] = blank(questions[name])
         if "BEGIN SOLUTION" in cell["source"]:
             cell["source"] = SOLUTION.sub("", cell["source"])
+    first = next(i for i, cell in enumerate(cells) if cell["cell_type"] == "code")
+    about_us = project()
+    setup = setup_source(about_us["tool"]["genimg"]["url"], __version__, about_us["project"]["dependencies"])
+    cells.insert(first, setup_cell(setup, None))
     metadata = {k: v for k, v in source["metadata"].items() if k != "genimg"}
     return source | {"cells": cells, "metadata": metadata | {"genimg": {"handout": seeds.fingerprint(c)}}}
 

@@ -28,8 +28,8 @@ def hand_out(source: Path, work: Path) -> list[str]:
     held_back = []
     for path in sorted(p for p in source.rglob("*") if p.is_file()):
         name, target = path.relative_to(source).as_posix(), work / path.relative_to(source)
-        if any(part.startswith(".") for part in name.split("/")):
-            continue  # what Jupyter and ruff keep beside the chapters
+        if any(part.startswith(".") for part in name.split("/")) or name.startswith("assignments/"):
+            continue  # what Jupyter and ruff keep beside the chapters; sources of assignments hold their solutions
         if not target.exists() or fingerprint(target) == shipped.get(name):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())

@@ -100,7 +100,9 @@ def graded_folder(chosen: argparse.Namespace) -> int:
         print(f"{len(reports)} graded, in the gradebook: now run nbgrader generate_feedback {chosen.assignment}.")
         return 0
     reports = folder.grade_all(chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs)
-    print(f"{len(reports)} graded: {chosen.out}/marks.csv, summary.html, and a page a student in feedback/.")
+    print(
+        f"{len(reports)} graded: {chosen.out}/marks.csv, similar.csv, summary.html, and a page a student in feedback/."
+    )
     if chosen.roster:
         marks = {student: result["marks"] for student, result in reports.items()}
         text = chosen.roster.read_text(encoding="utf-8-sig")

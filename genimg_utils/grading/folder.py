@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from genimg_utils.grading import grade, report
+from genimg_utils.grading import grade, report, similarity
 from genimg_utils.grading.sandbox import Limits
 
 
@@ -35,7 +35,7 @@ def plain(name: str) -> str:
 
 
 def grade_all(assignment: str, folder: Path, seed: str, out: Path, jobs: int = 2) -> dict[str, report.Report]:
-    """Grades a folder; writes marks.csv, a page a student and summary.html, and gives every report."""
+    """Grades a folder; writes marks.csv, similar.csv, summary.html and a page a student, and gives every report."""
     return grade_found(assignment, submissions(folder), seed, out, jobs)
 
 
@@ -59,6 +59,7 @@ def grade_found(
     with ThreadPoolExecutor(jobs) as pool:
         reports = dict(tqdm(pool.map(one, found), total=len(found), desc=f"{assignment}: submissions"))
     (out / "marks.csv").write_text(report.table(reports), encoding="utf-8")
+    (out / "similar.csv").write_text(similarity.table(found), encoding="utf-8")
     (out / "summary.html").write_text(report.summary(reports), encoding="utf-8")
     return reports
 

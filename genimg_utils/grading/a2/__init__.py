@@ -25,7 +25,7 @@ def agreed(c: Convention) -> str:
     noise = {"Gaussian": "standard deviation τ", "Laplace": "scale b, density exp(−∣x − output∣ / b) / 2b"}[c.noise]
     order = "mean first" if c.mean_first else "width first"
     return (
-        f"| | in this hand-out |\n|---|---|\n"
+        f"| agreed | in this hand-out |\n|:---|:---|\n"
         f"| the encoder's two outputs | `mean` and `width`, {order}; `width` is {IN_WORDS[c.width]} |\n"
         f"| prior p(z), for each latent | normal, mean {c.prior_mean:g}, standard deviation {c.prior_sigma:g} |\n"
         f"| noise of p(x∣z), for each coordinate | {c.noise}, {noise}, which is {c.scale:g} |\n"

@@ -1,0 +1,55 @@
+"""Which submissions share more wording than chance explains: a list for a teacher to look at, never a verdict."""
+
+import io
+import tokenize
+from collections import Counter
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+
+from genimg_utils.grading import submission
+from genimg_utils.grading.report import harmless
+
+RUN, LEAST, COMMON = (
+    6,
+    0.5,
+    0.2,
+)  # tokens that make a phrase; share that is listed; share of the class that has a phrase
+
+
+def phrases(source: str) -> set[tuple[str, ...]]:
+    """Every run of a few tokens, names and comments as they stand, layout aside."""
+    words = []
+    layout = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type not in layout:
+                words.append(token.string)
+    except (tokenize.TokenError, SyntaxError):
+        pass  # what came before the fault is compared
+    return {tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
+
+
+def shares(found: Mapping[str, Path]) -> list[tuple[float, str, str]]:
+    """Pairs of students by the share of phrases that both have and few others do, the largest first."""
+    said: dict[str, set[tuple[str, ...]]] = {}
+    for student, path in found.items():
+        try:
+            said[student] = set().union(*(phrases(text) for _, text in submission.read(path).cells))
+        except submission.Unreadable:
+            continue
+    counts = Counter(phrase for own in said.values() for phrase in own)
+    rare = {student: {p for p in own if counts[p] <= max(2, COMMON * len(said))} for student, own in said.items()}
+    pairs = []
+    for one, other in combinations(said, 2):
+        either = rare[one] | rare[other]
+        share = len(rare[one] & rare[other]) / len(either) if either else 0.0
+        if share >= LEAST:
+            pairs.append((round(share, 2), one, other))
+    return sorted(pairs, reverse=True)
+
+
+def table(found: Mapping[str, Path]) -> str:
+    """The pairs as CSV."""
+    lines = [f"{share},{harmless(one)},{harmless(other)}" for share, one, other in shares(found)]
+    return "\n".join(["share of rare phrases,student,student", *lines]) + "\n"
