@@ -10,6 +10,7 @@ import chapters
 import pytest
 import torch
 from answers import a2 as answers
+from nbclient.exceptions import CellExecutionError
 
 from genimg_utils import losses, metrics
 from genimg_utils.grading import a2, adapters, folder, grade, report, seeds, similarity, submission, wire
@@ -354,6 +355,16 @@ def test_a_source_is_what_its_base_convention_makes_of_it() -> None:
         if name := cell["metadata"].get("genimg", {}).get("answer"):
             assert cell["source"].startswith(stubs[name] + "\n    ### BEGIN SOLUTION\n")
             assert assignments.SOLUTION.sub("", cell["source"] + "\n").strip() == stubs[name]
+
+
+def test_a_hand_out_stops_at_its_first_blank(tmp_path: Path) -> None:
+    assert assignments.main(["--out", str(tmp_path)]) == 0
+    with pytest.raises(CellExecutionError) as stopped:
+        chapters.run(tmp_path / f"{a2.NOTEBOOK}.ipynb", lambda *_: None)
+    assert stopped.value.ename == "NotImplementedError"
+    cells = stopped.value.notebook.cells
+    ran = [cell.metadata.get("genimg", {}).get("generated") for cell in cells if cell.get("outputs")]
+    assert ran == ["example kl"]
 
 
 @by_seed

@@ -15,7 +15,7 @@ HIDDEN = "GENIMG_GRADING_SEED_PIPE"
 
 def parser() -> argparse.ArgumentParser:
     door = argparse.ArgumentParser(prog="python -m genimg_utils.grading", description=__doc__, allow_abbrev=False)
-    door.add_argument("assignment", nargs="?", help="a2")
+    door.add_argument("assignment", nargs="?", help="its short name, such as a2")
     door.add_argument("submission", nargs="?", type=Path, help="a notebook, or a folder of them")
     door.add_argument("--seed", help="the secret that hand-out and hidden inputs are drawn with")
     door.add_argument("--json", type=Path, help="where the marks go")
@@ -113,9 +113,15 @@ def graded_folder(chosen: argparse.Namespace) -> int:
 
 
 def check(path: Path) -> int:
-    from genimg_utils.grading import a2, submission
+    """What would be graded, of the assignment that most of the notebook's functions belong to."""
+    from genimg_utils.grading import grade, submission
 
-    names = [q.name for q in a2.questions(a2.BASE, "")]
+    asked = [[q.name for q in about.questions(about.BASE, "")] for about in grade.ASSIGNMENTS.values()]
+    try:
+        there = {name for name, *_ in submission.definitions(submission.read(path))}
+    except submission.Unreadable:
+        there = set()
+    names = max(asked, key=lambda names: len(there & {*names}))
     lines = submission.preflight(path, names, ["why"])
     print(*lines, sep="\n")
     return int(any(line.startswith("✗") for line in lines))

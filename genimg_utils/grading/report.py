@@ -104,7 +104,7 @@ def summary(reports: Mapping[str, Report]) -> str:
         f"<p>Median {median(marks):g}. Answers in words are not in these marks.</p><table>{spread}</table>",
         "<h2>Parts</h2>", rows(*parts, head=("part", "mean", "right", "blank")),
         "<h2>What was misunderstood</h2>", rows(*common, head=("times", "part", "what the student was told")),
-        *(["<h2>Not readable</h2>", rows(*problems)] if problems else []),
+        *(["<h2>To look at</h2>", rows(*problems)] if problems else []),
     )  # fmt: skip
 
 
