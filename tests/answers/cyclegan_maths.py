@@ -229,7 +229,7 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
         lambda x, y, G, F, D_X, D_Y, w: generators_by_objective(x, y, G, F, D_Y, D_X, w),
         "exchanged",
     ),
-    (check.cyclegan.discriminators_loss, discriminators_attached, "gradient into G and F"),
+    (check.cyclegan.discriminators_loss, discriminators_attached, "gradient into G or F"),
     (
         check.cyclegan.discriminators_loss,
         lambda x, y, G, F, D_X, D_Y: discriminators_by_labels(x, y, G, F, D_X, D_Y) / 2,

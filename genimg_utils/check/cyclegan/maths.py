@@ -194,6 +194,16 @@ generators_loss = Exercise(
         CUT_OFF: [
             _of_generators(lambda x, y, G, F, D_X, D_Y, w: _to(D_Y(G(x).detach()), 1) + _to(D_X(F(y).detach()), 1)),
         ],
+        "the value is right, and the cycle is cut off in the middle: half of each journey gets no gradient.": [
+            _of_generators(cycle=lambda x, y, G, F: _off(F(G(x).detach()), x) + _off(G(F(y).detach()), y)),
+        ],
+        "the identity loss is in it: that is no part of this equation, and comes in section 6.": [
+            _of_generators(cycle=lambda x, y, G, F: _cycle(x, y, G, F) + _identity(x, y, G, F)),
+            lambda x, y, G, F, D_X, D_Y, w: _of_generators()(x, y, G, F, D_X, D_Y, w) + _identity(x, y, G, F),
+        ],
+        "those are the scores themselves, as of a Wasserstein critic; here squares are asked.": [
+            _of_generators(lambda x, y, G, F, D_X, D_Y, w: -D_Y(G(x)).mean() - D_X(F(y)).mean()),
+        ],
         "λ weighs one direction of the cycle only: both belong under it.": [_one_sided, _one_sided_too],
         "λ is missing.": [_of_generators(weigh=lambda w: 1.0)],
         "λ weighs the adversarial terms: it belongs to the cycle.": [
@@ -262,7 +272,11 @@ discriminators_loss = Exercise(
     inputs=[(*_batches(), *_players(2, 2)), (*(b[:1] for b in _batches()), *_players(2, 2))],
     observe=_seen,
     wrong={
-        "the number is right, and it sends a gradient into G and F, which would learn to be seen through.": [_attached],
+        "the number is right, and it sends a gradient into G or F, which would learn to be seen through.": [
+            _attached,
+            lambda x, y, G, F, D_X, D_Y: _attached(x, y, lambda v: G(v).detach(), F, D_X, D_Y),
+            lambda x, y, G, F, D_X, D_Y: _attached(x, y, G, lambda v: F(v).detach(), D_X, D_Y),
+        ],
         "the number is right, and the discriminators get no gradient: only the generated pictures are cut off.": [
             torch.no_grad()(_judge),
         ],
@@ -326,6 +340,9 @@ zero_loss_maps = Exercise(
             ),
             lambda p: math.factorial(len(_multiplicities(p))),
         ],
+        "that is how many groups there are. In how many ways can each be arranged?": [
+            lambda p: len(_multiplicities(p)),
+        ],
         "only the largest group was counted.": [lambda p: math.factorial(max(_multiplicities(p)))],
     },
 )
@@ -363,11 +380,11 @@ patch_side = Exercise(
     property="a side in pixels: 1 for no layer, the kernel for one, and untouched by padding",
     reference=_side,
     inputs=[
-        ([(4, 2, 1)] * 3 + [(4, 1, 1)] * 2,),
-        ([(4, 2, 1), (4, 1, 1), (4, 1, 1)],),
-        ([(4, 2, 1)] * 4 + [(4, 1, 1)],),
-        ([(4, 2, 1)] * 5 + [(4, 1, 1)] * 2,),
-        ([(7, 1, 3), (3, 2, 1), (5, 3, 0)],),
+        (((4, 2, 1), (4, 1, 1), (4, 1, 1)),),  # tuples: a message shows them in full
+        (((4, 2, 1),) * 3 + ((4, 1, 1),) * 2,),
+        (((4, 2, 1),) * 4 + ((4, 1, 1),),),
+        (((4, 2, 1),) * 5 + ((4, 1, 1),) * 2,),
+        (((7, 1, 3), (3, 2, 1), (5, 3, 0)),),
     ],
     wrong={
         "you went through the layers from the wrong end: begin at the output.": [_from_the_other_end],
@@ -390,6 +407,9 @@ patch_side = Exercise(
             lambda layers: math.prod(s for _, s, _ in layers),
         ],
         "begin with one number at the output.": [lambda layers: _side(layers, 0), lambda layers: _side(layers, 2)],
+        "kernels add up, but neighbours share all but one of their numbers, or all but a stride.": [
+            lambda layers: sum(k for k, _, _ in layers),
+        ],
         "kernels add up, they do not multiply.": [lambda layers: math.prod(k for k, _, _ in layers)],
     },
 )
@@ -510,6 +530,10 @@ share_older = Exercise(
         ],
         "a step too few: a picture of exactly this age is not older.": [
             lambda K, B, a: 0.5 * (1 - B / (2 * K)) ** (a - 1),
+        ],
+        "what leaves in a step is a share of those still there, not of all that came: it is no straight line.": [
+            lambda K, B, a: 0.5 * (1 - a * B / (2 * K)),
+            lambda K, B, a: max(0.5 * (1 - a * B / (2 * K)), 0.0),
         ],
         "an exponential is its limit for a large pool. Steps are whole: take the power.": [
             lambda K, B, a: 0.5 * math.exp(-a * B / (2 * K)),
