@@ -162,7 +162,7 @@ class Session:
                     if number not in self.skipped:
                         seconds = self.left(self.limits.cell)
                         said, _ = child.ask({"cell": number, "source": source, "seed": self.seed}, {}, seconds)
-                        if "error" in said:
+                        if "error" in said and not blank(said):
                             self.broken[number] = error_of(said)
             except Crashed as crash:
                 if number < 0:
@@ -189,6 +189,11 @@ class Session:
         if self.child is not None:
             self.child.end()
             self.child = None
+
+
+def blank(said: dict[str, Any]) -> bool:
+    """Whether what was raised says that the code is still to be written."""
+    return isinstance(said.get("error"), dict) and said["error"].get("type") == "NotImplementedError"
 
 
 def error_of(said: dict[str, Any]) -> str:

@@ -171,7 +171,7 @@ def train(points, encoder, decoder):
 """
 
 
-def train(c: Convention, steps: int = 1500, loss: str = "") -> str:
+def train(c: Convention, steps: int = 2500, loss: str = "") -> str:
     """The notebook's own way, and ways of going wrong: another loss, other steps."""
     bound = f"elbo(x, {c.two()}, torch.randn_like(mean), decoder).mean()"
     return TRAIN.format(steps=steps, two=c.two(), loss=loss or (bound if c.loss else f"-{bound}"))
