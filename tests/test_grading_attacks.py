@@ -61,6 +61,10 @@ probe("program", lambda: subprocess.run(["true"]))
 probe("kill", lambda: os.kill(parent, signal.SIGKILL))
 probe("trace", lambda: ctypes.CDLL(None, use_errno=True).ptrace(16, parent, 0, 0) == 0 or 1 / 0)
 probe("limits", lambda: __import__("resource").setrlimit(0, (-1, -1)))
+probe("its limits", lambda: __import__("resource").prlimit(parent, 0, (1, 1)))
+probe("its mode", lambda: os.chmod(package, 0o700))
+probe("its age", lambda: os.utime(package))
+probe("its priority", lambda: os.setpriority(os.PRIO_PROCESS, parent, 19))
 probe("gigabytes", lambda: bytearray(100 * 2**30))
 probe("own folder", lambda: open("mine.txt", "w").write("x"))
 probe("thread", lambda: threading.Thread(target=int).start())
@@ -68,19 +72,19 @@ probe("picture", lambda: __import__("matplotlib.pyplot").pyplot.figure().savefig
 probe("package", lambda: __import__("genimg_utils.losses").losses.vae.gaussian_kl)
 lines = [f"{k}: {v}" for k, v in found.items()]
 def tells(n): return lambda *_: (_ for _ in ()).throw(ValueError("; ".join(lines[4 * n:4 * n + 4])))
-kl, sample, log_likelihood, elbo, iwae = map(tells, range(5))
+kl, sample, log_likelihood, elbo, iwae, exact_evidence = map(tells, range(6))
 """
 
 
 def test_walls_hold_what_is_not_the_students(tmp_path: Path) -> None:
     result = graded(tmp_path, PROBE)
-    words = " ".join(said(result, name).split(": ", 1)[1] for name in NAMES[:5])
+    words = " ".join(said(result, name).split(": ", 1)[1] for name in NAMES[:6])
     found = dict(pair.strip(" .").split(": ") for line in words.split(".") for pair in line.split(";") if ": " in pair)
     allowed = {"own folder", "thread", "picture", "package"}
     if {"files", "processes", "network"} - {*result["walls"]}:
         pytest.skip(f"this system raises only these walls: {result['walls']}")
     assert {name for name, outcome in found.items() if outcome == "done"} == allowed
-    assert len(found) == 20
+    assert len(found) == 24
     assert result["marks"] == 0
     assert not Path("/tmp/forged.json").exists()
 

@@ -8,7 +8,6 @@ import ctypes
 import errno
 import os
 import platform
-import resource
 import signal
 import struct
 import sys
@@ -19,42 +18,22 @@ import psutil
 
 FILE_BYTES, OPEN_FILES, CPU_SECONDS, PROCESSES = 50_000_000, 256, 330, 64
 
-# Numbers of the system calls that are refused, for both machines: what starts, ends, watches or reaches others.
+# Numbers of the system calls that are refused, for both machines: what starts, ends, watches or reaches others, and
+# what changes a file in ways that Landlock leaves alone, such as its mode.
 REFUSED = {
     "x86_64": [
-        *(
-            57,
-            58,
-            59,
-            322,
-            41,
-            42,
-            49,
-            50,
-            43,
-            288,
-            62,
-            200,
-            234,
-            129,
-            297,
-            424,
-            434,
-            101,
-            310,
-            311,
-            425,
-            272,
-            308,
-            165,
-        ),
-        *(166, 155, 161, 321, 298, 323, 248, 249, 250, 29, 68, 64, 135, 169, 175, 313, 176, 246, 440, 438),
+        *(57, 58, 59, 322, 41, 42, 49, 50, 43, 288, 62, 200, 234, 129, 297, 424, 434, 101, 310, 311, 425, 272, 308),
+        *(165, 166, 155, 161, 321, 298, 323, 248, 249, 250, 29, 68, 64, 135, 169, 175, 313, 176, 246, 440, 438),
+        *(90, 91, 268, 452, 92, 93, 94, 260, 132, 235, 261, 280, 188, 189, 190, 197, 198, 199, 141, 251),
     ],
     "aarch64": [
         *(221, 281, 198, 200, 201, 202, 242, 203, 129, 130, 131, 138, 240, 424, 434, 117, 270, 271, 425, 97, 268, 40),
         *(39, 41, 51, 280, 241, 282, 217, 218, 219, 194, 186, 190, 92, 142, 105, 273, 106, 104, 440, 438),
+        *(52, 53, 54, 55, 452, 88, 5, 6, 7, 14, 15, 16, 140, 30),
     ],
 }
+# Those that name a process first, and are refused where that is another: limits, scheduling.
+OWN_ONLY = {"x86_64": [302, 203, 144, 142, 314], "aarch64": [261, 122, 119, 118, 274]}
 CLONE = {"x86_64": 56, "aarch64": 220}
 SECCOMP = {"x86_64": 317, "aarch64": 277}
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -79,6 +58,8 @@ def confine(package: Path, scratch: Path, gibibytes: float) -> list[str]:
 
 def limits(gibibytes: float) -> list[str]:
     """Memory beyond what the libraries took, sizes and numbers of files, seconds of computing."""
+    import resource  # Unix alone has it
+
     memory = psutil.Process().memory_info().vms + int(gibibytes * 2**30)
     wanted = {
         "RLIMIT_AS": memory,
@@ -166,6 +147,14 @@ def seccomp(libc: ctypes.CDLL, machine: str) -> bool:
     program += [(above, 0, 1, 0x40000000), (answer, 0, 0, refuse), (equal, 0, 1, CLONE3), (answer, 0, 0, absent)]
     for number in REFUSED[machine]:
         program += [(equal, 0, 1, number), (answer, 0, 0, refuse)]
+    for number in OWN_ONLY[machine]:
+        program += [
+            (equal, 0, 4, number),
+            (load, 0, 0, 16),
+            (equal, 0, 1, 0),
+            (answer, 0, 0, allow),
+            (answer, 0, 0, refuse),
+        ]
     program += [(equal, 0, 3, CLONE[machine]), (load, 0, 0, 16), (any_bit, 1, 0, THREAD), (answer, 0, 0, refuse)]
     program += [(answer, 0, 0, allow)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *step) for step in program))
