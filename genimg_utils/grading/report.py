@@ -45,20 +45,20 @@ def rows(*lines: tuple[Any, ...], head: tuple[str, ...] = ()) -> str:
 def feedback(report: Report, name: str = "") -> str:
     """What one student gets: marks and a sentence for each part, cells that failed, and what is still to be read."""
     parts = [
-        (part["mark"], (part["title"], part["name"]), f"{part['marks']} of {part['of']}",
-         (part["text"], f"Read {part['read']}." if part["read"] else ""))
+        (part["mark"], (part["title"], part["name"]), f"{part['marks']}\xa0of\xa0{part['of']}",
+         (part["text"][:1].upper() + part["text"][1:], f"Read {part['read']}." if part["read"] else ""))
         for part in report["parts"]
     ]  # fmt: skip
-    by_hand = f"{report['by_hand']} more marks, for the answer in words, are given by a reader."
-    said = [f"<p>{escape(report['problem'])}</p>"] if report["problem"] else []
-    failed = [f"<li>cell {escape(n)}: {escape(text)}</li>" for n, text in report["cells"].items()]
-    if failed:
-        said += [
-            "<h2>Cells that failed</h2><p>What they should have defined is missing.</p>",
-            f"<ul>{''.join(failed)}</ul>",
-        ]
+    failed = [f"<li>Cell {escape(n)}: {escape(text)}</li>" for n, text in report["cells"].items()]
+    why = "<h2>Cells that failed</h2><p>Nothing in them below the line that failed was run.</p>"
     title = f"{report['assignment']}: {report['marks']} of {report['of']} marks" + (f" · {name}" if name else "")
-    return page(title, f"<p>{by_hand}</p>", *said[:1], rows(*parts, head=("", "part", "marks", "")), *said[1:])
+    return page(
+        title,
+        f"<p>{report['by_hand']} more marks, for the answer in words, are given by a reader.</p>",
+        f"<p><b>Note: {escape(report['problem'])}</b></p>" if report["problem"] else "",
+        rows(*parts, head=("", "part", "marks", "")),
+        f"{why}<ul>{''.join(failed)}</ul>" if failed else "",
+    )
 
 
 def table(reports: Mapping[str, Report]) -> str:
