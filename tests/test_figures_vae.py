@@ -9,9 +9,10 @@ from genimg_utils.figures import vae
 
 
 def test_clouds_share_one_scale_and_show_at_most_two_thousand_points():
-    figure = vae.clouds({"a": torch.zeros(10, 2), "b": torch.randn(3000, 2)}, "Two", limit=3.0)
+    figure = vae.clouds({"a": torch.tensor([[0.0, 1.0]] * 10), "b": torch.randn(3000, 2)}, "Two", limit=3.0)
     assert [ax.get_xlabel() for ax in figure.axes] == ["a", "b"]
     assert [len(ax.lines[0].get_xdata()) for ax in figure.axes] == [10, 2000]
+    assert figure.axes[0].lines[0].get_xydata()[0].tolist() == [0, 1]
     assert {ax.get_xlim() for ax in figure.axes} == {(-3.0, 3.0)} == {ax.get_ylim() for ax in figure.axes}
 
 
@@ -27,7 +28,8 @@ def test_elbo_and_gap_meet_and_end_at_log_p():
     assert [ax.get_title() for ax in bars] == ["ELBO −12.0, gap 2.0", "ELBO −10.0, gap 0.0"]
     assert bars_of(bars[0]) == [(-30, -12), (-12, -10)]
     assert bars_of(bars[1])[1] == (-10, -10)
-    dashed = next(ax for ax in figure.axes if ax not in bars).patches[-1]
+    prior, _, dashed = next(ax for ax in figure.axes if ax not in bars).patches
+    assert (*prior.center, prior.width, prior.height) == (0, 0, 4, 4)  # two standard deviations to each side
     assert tuple(dashed.center) == (1, 0)
 
 
@@ -55,4 +57,6 @@ def test_stacked_parts_follow_each_other_and_state_their_values():
     flat = [value for bar in bars_of(ax) for value in bar]
     assert flat == pytest.approx([0, 0.3, 0.3, 0.4, 0, 0.3, 0.3, 1.2])
     assert {"first 0.30", "second 0.10", "second 0.90"} <= {text.get_text() for text in ax.texts}
+    behind = {text.get_text(): text.xy for text in ax.texts if hasattr(text, "xy")}
+    assert behind == {"second 0.10": (pytest.approx(0.4), 0), "second 0.90": (pytest.approx(1.2), 1)}
     assert ax.get_xlim()[1] > 1.2
