@@ -149,10 +149,11 @@ def test_cells_that_end_python_are_left_out_and_patches_earn_nothing(tmp_path: P
 
 def test_a_question_cannot_be_answered_from_another(tmp_path: Path) -> None:
     """One part's code that swaps another's function swaps it for the worse alone."""
-    right = answers.BEGIN + answers.kl(C)[0] + "\n" + answers.sample(C)[0]
+    right = "%%time\n" + answers.BEGIN + answers.kl(C)[0] + "\n" + answers.sample(C)[0] + "\n!ls\ndisplay(kl)"
     swap = "old = sample\ndef sample(*a):\n    globals()['kl'] = lambda *a: torch.zeros(3)\n    return old(*a)"
     result = graded(tmp_path, right, swap)
     assert {k: v for k, v in marks(result).items() if v} == {"sample": FULL["sample"]}
+    assert result["cells"] == {}  # lines for the shell, and Jupyter's own names, are no errors
 
 
 def test_a_full_disk_and_many_files_end_the_process(tmp_path: Path) -> None:
