@@ -36,7 +36,7 @@ class Crashed(Exception):
 
 
 class Child:
-    """A process of its own, in a scratch folder of its own, with an environment of six words."""
+    """A process of its own, in a scratch folder of its own, with an environment of a few words."""
 
     def __init__(self, limits: Limits) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="genimg-grading-")).resolve()
@@ -103,7 +103,12 @@ def environment(scratch: Path) -> dict[str, str]:
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     names = {"HOME": str(scratch), "TMPDIR": str(scratch), "MPLCONFIGDIR": str(scratch), "MPLBACKEND": "agg"}
     folders = {"GENIMG_RUNS": str(scratch / "runs"), "GENIMG_DATA": str(scratch / "data"), "GENIMG_TIER": "smoke"}
-    return threads | names | folders | {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+    return (
+        threads
+        | names
+        | folders
+        | {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": ""}
+    )
 
 
 def require_room(scratch: Path) -> None:

@@ -1,5 +1,6 @@
 """Questions 1 to 4: the divergence, the sample, the likelihood, and the bound that they make."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,7 @@ def far(c: Convention, draw: Draw, wide: float = 1.0) -> tuple[Tensor, Tensor]:
 def kl(c: Convention, seed: str) -> Question:
     draw, shown = drawing(f"{seed}/kl"), drawing("example/kl")
     right = lambda *a: of.kl(c, *a)  # noqa: E731
+    sigma = lambda a, b: c.posterior(a, b).scale  # noqa: E731
     swapped = lambda a, b: torch.distributions.kl_divergence(c.prior, c.posterior(a, b)).sum(dim=-1)  # noqa: E731
     wrong: dict[str, list[Function]] = {
         "twice too large: where is the half?": [lambda *a: 2 * right(*a)],
@@ -53,6 +55,19 @@ def kl(c: Convention, seed: str) -> Question:
             lambda a, b: right(a, b) + a.shape[1] / 2,
         ],
     }
+    wrong |= {
+        "σ stands where σ² belongs: a variance is asked beside the squared distance of the means.": [
+            lambda a, b: right(a, b) + ((sigma(a, b) - sigma(a, b) ** 2) / c.prior_sigma**2 / 2).sum(dim=1)
+        ],
+        "the logarithm of a variance is twice that of σ: one of your terms is half as large as it should be.": [
+            lambda a, b: right(a, b) + (sigma(a, b).log() / 2).sum(dim=1),
+            lambda a, b: right(a, b) + ((sigma(a, b) / c.prior_sigma).log() / 2).sum(dim=1),
+        ],
+    }
+    if c.prior_sigma != 1:
+        wrong["the logarithm of the prior's width is missing: where q is the prior, the divergence is 0."] = [
+            lambda a, b: right(a, b) - a.shape[1] * math.log(c.prior_sigma)
+        ]
     wrong |= of.for_the_batch(right) | of.of_the_prior(c, of.kl) | of.misread(c, of.kl) | of.exchanged(c, of.kl)
     return Question(
         name="kl",
@@ -78,12 +93,10 @@ def sample(c: Convention, seed: str) -> Question:
     def case(k: int, B: int, Z: int, draw: Draw = draw) -> tuple[Tensor, ...]:
         return *posteriors(draw, (B, Z))[0], draw(k, B, Z)
 
-    def squared(a: Tensor, b: Tensor, noise: Tensor) -> Tensor:
-        q = c.posterior(a, b)
-        return q.loc + q.scale**2 * noise
+    def power(p: float) -> Function:
+        return lambda a, b, e: c.posterior(a, b).loc + c.posterior(a, b).scale ** p * e
 
     wrong: dict[str, list[Function]] = {
-        "that multiplies the noise by the variance. Which power of it is a width?": [squared],
         "the noise is missing: that is the mean, and the decoder never sees how wide q is.": [
             lambda a, b, e: of.sample(c, a, b, 0 * e)
         ],
@@ -100,8 +113,10 @@ def sample(c: Convention, seed: str) -> Question:
             lambda a, b, e: of.sample(c, a, b, -e)
         ],
     }
-    if c.width == "log σ²":
-        wrong.pop(next(iter(wrong)))  # there the variance is what another reading gives
+    if c.width != "log σ²":  # there the variance is what another reading of the width gives
+        wrong["that multiplies the noise by the variance. Which power of it is a width?"] = [power(2.0)]
+    if c.width != "log σ":  # and there the root
+        wrong["that is the root of a width: the noise is multiplied by σ itself."] = [power(0.5)]
     wrong |= of.misread(c, of.sample) | of.exchanged(c, of.sample)
     return Question(
         name="sample",
@@ -152,6 +167,12 @@ def log_likelihood(c: Convention, seed: str) -> Question:
             with_scale(c.scale**2), with_scale(c.scale**0.5),
         ],
         "the scale is left out: you used 1.": [with_scale(1.0)],
+        "the output was squashed first: it is the middle of the noise as it stands.": [
+            lambda o, x: right(o.sigmoid(), x), lambda o, x: right(o.tanh(), x),
+        ],
+        "that is a density: its logarithm is asked, and a product of densities is a sum of logarithms.": [
+            lambda o, x: right(o, x).exp(), lambda o, x: c.pixels(o).log_prob(x).exp().sum(dim=-1),
+        ],
         "that is a squared or absolute error, and no density: it has no constant and no width.": [
             lambda o, x: -(o - x).square().sum(dim=-1), lambda o, x: -(o - x).abs().sum(dim=-1),
             lambda o, x: -(o - x).square().mean(dim=-1), lambda o, x: -(o - x).square().sum(dim=-1) / 2,
@@ -190,6 +211,10 @@ def elbo(c: Convention, seed: str) -> Question:
     def varied(**how: Any) -> list[Function]:
         return [lambda *a: of.elbo(c, *a, **how)]
 
+    def sampled_kl(a: Tensor, b: Tensor, noise: Tensor) -> Tensor:
+        z = of.sample(c, a, b, noise)
+        return (c.posterior(a, b).log_prob(z) - c.prior.log_prob(z)).sum(dim=1)
+
     def without_constant(x: Tensor, *rest: Any) -> Tensor:
         constant = c.pixels(torch.zeros(())).log_prob(torch.zeros(()).double())
         return of.elbo(c, x, *rest) - c.signed(x.shape[-1] * constant)
@@ -204,6 +229,10 @@ def elbo(c: Convention, seed: str) -> Question:
         ],
         "the decoder was run on the mean: that is no sample of q.": [lambda *a: of.elbo(c, *a, blind=True)],
         "the constant of the likelihood is missing.": [without_constant],
+        "the KL is estimated from the sample: right on average, but its closed form, which has no noise, is asked.": [
+            lambda *a: of.elbo(c, *a) + c.signed(of.kl(c, a[1], a[2]) - sampled_kl(*a[1:4]))
+        ],
+        "the scale of the noise is left out: you used 1.": [lambda *a: of.elbo(replace(c, scale=1.0), *a)],
         f"the noise of this hand-out is {c.noise}.": [
             lambda *a: of.elbo(replace(c, noise="Laplace" if c.noise == "Gaussian" else "Gaussian"), *a)
         ],

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
 from genimg_utils.check import Function
 from genimg_utils.grading.a2 import convention as of
@@ -92,6 +93,11 @@ def exact_evidence(c: Convention, seed: str) -> Question:
         "the 2π is missing: each coordinate has one.": [lambda x, W, b: right(x, W, b) + x.shape[1] * half_log_2pi],
         "the 2π is there once, and each coordinate has one.": [
             lambda x, W, b: right(x, W, b) + (x.shape[1] - 1) * half_log_2pi
+        ],
+        "coordinates that share latents vary together: your covariance has nothing off its diagonal.": [
+            lambda x, W, b: (
+                Normal(c.prior_mean * W.sum(dim=1) + b, covariance(W).diagonal().sqrt()).log_prob(x).sum(dim=1)
+            )
         ],
         "the determinant is missing: a wide density is a low one.": [by_determinant],
         "the determinant lacks its half.": [lambda x, W, b: right(x, W, b) - covariance(W).logdet() / 2],
