@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy
@@ -202,6 +202,45 @@ def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
     if means.ndim != 2 or len(means) < 2:
         raise ValueError(f"Posterior means must be [N, Z] with N ≥ 2; got {list(means.shape)}.")
     return means.var(dim=0) > threshold
+
+
+def l1_by_object(mapped: Tensor, truth: Tensor, masks: Mapping[str, NDArray[numpy.bool_]]) -> dict[str, float]:
+    """Mean absolute error of pictures [N, C, S, S] in [−1, 1] as a part of their range, in [0, 1].
+
+    Over all pixels ("all"), and over those that show each object of `masks`, [N, S, S] each.
+    """
+    error = (mapped - truth).abs().mean(dim=1) / 2  # [N, S, S]
+    return {"all": error.mean().item()} | {n: error[torch.from_numpy(mask)].mean().item() for n, mask in masks.items()}
+
+
+def colour_map(x: Tensor, y: Tensor, levels: int = 16) -> Callable[[Tensor], Tensor]:
+    """The best map of single colours from x to y, told their true pairs: what recolouring can reach at most.
+
+    x, y uint8 [N, 3, S, S]. Colours fall into `levels`³ cells; a cell's answer is the median of the true colours, as L1
+    asks for. The map takes uint8 [M, 3, S, S] and gives floats in [−1, 1]; colours never seen stay.
+    """
+    cell = cells(x, levels)  # [N S²]
+    true = y.float().movedim(1, -1).reshape(-1, 3)  # [N S², 3]
+    table = (torch.cartesian_prod(*[torch.arange(levels)] * 3) + 0.5) * 256 / levels  # [levels³, 3]
+    order = cell.argsort()
+    for number, group in zip(*grouped(cell[order], true[order]), strict=True):
+        table[number] = group.median(dim=0).values
+    table = table / 127.5 - 1
+    return lambda pictures: (
+        table[cells(pictures, levels)].view(len(pictures), *pictures.shape[2:], 3).movedim(-1, 1).clamp(-1, 1)
+    )
+
+
+def cells(pictures: Tensor, levels: int) -> Tensor:
+    """The cell of each pixel's colour, [N S²], for pictures uint8 [N, 3, S, S]."""
+    red, green, blue = (pictures.long() * levels // 256).movedim(1, -1).reshape(-1, 3).T
+    return (red * levels + green) * levels + blue
+
+
+def grouped(keys: Tensor, values: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The distinct ones of sorted keys [N], and the values [N, …] of each."""
+    distinct, counts = keys.unique_consecutive(return_counts=True)
+    return distinct, values.split(counts.tolist())
 
 
 class Ruler(NamedTuple):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -136,30 +137,64 @@ class Decoder(nn.Module):
 
 
 class Translator(nn.Module):
-    """CycleGAN's generator: pictures x [B, C, S, S] of one domain to pictures of the other, both in [−1, 1].
+    """A small generator for CycleGAN: pictures x [B, C, S, S] of one domain to pictures of the other, both in [−1, 1].
 
-    Down twice, residual blocks, up twice; what it adds is added to `skip` times x before the tanh. With width 64, nine
-    blocks, norm and no skip it is that of Zhu et al. 2017, appendix.
+    S is a multiple of 4. What the network finds is added to `skip` times x before the tanh, so that it starts near x.
     """
 
-    def __init__(self, channels: int = 3, width: int = 32, blocks: int = 3, norm: bool = False, skip: float = 1.5):
+    def __init__(self, channels: int = 3, width: int = 16, blocks: int = 3, skip: float = 1.5):
         super().__init__()
-        self.config = dict(channels=channels, width=width, blocks=blocks, norm=norm, skip=skip)
+        self.config = dict(channels=channels, width=width, blocks=blocks, skip=skip)
         self.skip = skip
-        W = width
-        self.body = nn.Sequential(
-            *block(nn.Conv2d(channels, W, 7, padding=3, padding_mode="reflect"), norm),  # [B, W, S, S]
-            *block(nn.Conv2d(W, 2 * W, 3, stride=2, padding=1), norm),  # [B, 2 W, S/2, S/2]
-            *block(nn.Conv2d(2 * W, 4 * W, 3, stride=2, padding=1), norm),  # [B, 4 W, S/4, S/4]
-            *[Residual(4 * W, norm) for _ in range(blocks)],
-            *block(nn.ConvTranspose2d(4 * W, 2 * W, 3, stride=2, padding=1, output_padding=1), norm),
-            *block(nn.ConvTranspose2d(2 * W, W, 3, stride=2, padding=1, output_padding=1), norm),
-            nn.Conv2d(W, channels, 7, padding=3, padding_mode="reflect"),  # [B, C, S, S]
+        self.near = nn.Sequential(
+            nn.PixelUnshuffle(2),  # [B, 4 C, S/2, S/2]
+            nn.Conv2d(4 * channels, width, 3, padding=1),  # [B, W, S/2, S/2]
+            nn.ReLU(),
+        )
+        self.far = nn.Sequential(
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),  # [B, 2 W, S/4, S/4]
+            nn.ReLU(),
+            *[Residual(2 * width) for _ in range(blocks)],
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),  # [B, W, S/2, S/2]
+        )
+        self.paint = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, 4 * channels, 3, padding=1),  # [B, 4 C, S/2, S/2]
+            nn.PixelShuffle(2),  # [B, C, S, S]
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        change = self.body(x)
-        return (change + self.skip * x if self.skip else change).tanh()
+        seen = self.near(x)
+        change = self.paint(seen + self.far(seen))
+        return (change + self.skip * x).tanh()
+
+
+class ResNetTranslator(nn.Module):
+    """CycleGAN's generator as published: x [B, C, S, S] to pictures of the other domain, both in [−1, 1].
+
+    Down twice, nine residual blocks, up twice, instance normalisation throughout. Zhu et al. 2017, appendix.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 64, blocks: int = 9):
+        super().__init__()
+        self.config = dict(channels=channels, width=width, blocks=blocks)
+        W = width
+        self.body = nn.Sequential(
+            *normed(nn.Conv2d(channels, W, 7, padding=3, padding_mode="reflect")),  # [B, W, S, S]
+            *normed(nn.Conv2d(W, 2 * W, 3, stride=2, padding=1)),  # [B, 2 W, S/2, S/2]
+            *normed(nn.Conv2d(2 * W, 4 * W, 3, stride=2, padding=1)),  # [B, 4 W, S/4, S/4]
+            *[Residual(4 * W, norm=True) for _ in range(blocks)],
+            *normed(nn.ConvTranspose2d(4 * W, 2 * W, 3, stride=2, padding=1, output_padding=1)),
+            *normed(nn.ConvTranspose2d(2 * W, W, 3, stride=2, padding=1, output_padding=1)),
+            nn.Conv2d(W, channels, 7, padding=3, padding_mode="reflect"),  # [B, C, S, S]
+            nn.Tanh(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
 
 
 class PatchDiscriminator(nn.Module):
@@ -183,21 +218,27 @@ class PatchDiscriminator(nn.Module):
 
 
 class Residual(nn.Module):
-    """x + f(x), f two 3 × 3 convolutions of W channels. Zhu et al. 2017, appendix, after Johnson et al. 2016."""
+    """x + f(x), f two 3 × 3 convolutions of W channels.
 
-    def __init__(self, width: int, norm: bool):
+    With `norm` it is the block of Zhu et al. 2017, appendix, after Johnson et al. 2016: normalised, borders reflected.
+    """
+
+    def __init__(self, width: int, norm: bool = False):
         super().__init__()
-        conv = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
-        last = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
-        self.body = nn.Sequential(*block(conv, norm), last, *[nn.InstanceNorm2d(width)] * norm)
+        borders: Literal["reflect", "zeros"] = "reflect" if norm else "zeros"
+        first, second = (nn.Conv2d(width, width, 3, padding=1, padding_mode=borders) for _ in range(2))
+        if norm:
+            self.body = nn.Sequential(*normed(first), second, nn.InstanceNorm2d(width))
+        else:
+            self.body = nn.Sequential(first, nn.ReLU(), second)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
 
 
-def block(layer: nn.Conv2d | nn.ConvTranspose2d, norm: bool) -> list[nn.Module]:
-    """The layer, instance normalisation where asked for, ReLU."""
-    return [layer, *[nn.InstanceNorm2d(layer.out_channels)] * norm, nn.ReLU()]
+def normed(layer: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+    """The layer, instance normalisation, ReLU."""
+    return [layer, nn.InstanceNorm2d(layer.out_channels), nn.ReLU()]
 
 
 class Seeds(nn.Module):
@@ -292,7 +333,16 @@ def kernel_at_4(size: int) -> int:
     return {28: 3, 32: 4}[size]
 
 
-KINDS = (Generator, Discriminator, Encoder, Decoder, Translator, PatchDiscriminator, Classifier)
+KINDS = (
+    Generator,
+    Discriminator,
+    Encoder,
+    Decoder,
+    Translator,
+    ResNetTranslator,
+    PatchDiscriminator,
+    Classifier,
+)
 
 
 def load(source: str | Path, device: torch.device | str = "cpu") -> nn.Module:

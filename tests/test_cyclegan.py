@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from genimg_utils.losses import cyclegan, least_squares
-from genimg_utils.networks import PatchDiscriminator, Translator
+from genimg_utils.networks import PatchDiscriminator, ResNetTranslator, Translator
 from genimg_utils.pool import ImagePool
 from genimg_utils.steps import cyclegan_step
 
@@ -17,7 +17,7 @@ B = 3
 @pytest.fixture
 def players():
     torch.manual_seed(0)
-    translators = [Translator(width=4, blocks=1, norm=norm) for norm in (True, False)]
+    translators = [kind(width=4, blocks=1) for kind in (ResNetTranslator, Translator)]
     return [*translators, *(PatchDiscriminator(width=4, layers=1) for _ in "XY")]
 
 
@@ -153,13 +153,14 @@ def test_the_published_sizes():
     def count(network):
         return sum(p.numel() for p in network.parameters())
 
-    assert count(Translator(width=64, blocks=9, norm=True, skip=0)) == 11_378_179
+    assert count(ResNetTranslator()) == 11_378_179
     assert count(PatchDiscriminator()) == 2_764_737
 
 
+@pytest.mark.parametrize("kind", [Translator, ResNetTranslator])
 @pytest.mark.parametrize("size", [32, 64])
-def test_translators_keep_the_shape_and_the_range_and_mix_no_pictures(size):
-    G = Translator(width=4, norm=True)
+def test_translators_keep_the_shape_and_the_range_and_mix_no_pictures(kind, size):
+    G = kind(width=4, blocks=2)
     x = torch.rand(2, 3, size, size) * 2 - 1
     out = G(x)
     assert out.shape == x.shape
@@ -169,8 +170,8 @@ def test_translators_keep_the_shape_and_the_range_and_mix_no_pictures(size):
 
 def test_the_skip_carries_the_picture():
     G = Translator(width=4, skip=1.5)
-    nn.init.zeros_(G.body[-1].weight)
-    nn.init.zeros_(G.body[-1].bias)
+    nn.init.zeros_(G.paint[-2].weight)
+    nn.init.zeros_(G.paint[-2].bias)
     x = torch.rand(1, 3, 16, 16) - 0.5
     torch.testing.assert_close(G(x), (1.5 * x).tanh())
 

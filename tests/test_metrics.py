@@ -209,3 +209,31 @@ def test_each_data_set_has_its_own_ruler(dataset, name):
 def test_an_unknown_ruler_gets_a_sentence():
     with pytest.raises(ValueError, match="no ruler for 'cats'"):
         metrics.ruler("cats")
+
+
+# ---- translations against the truth
+
+
+def pictures(seed, size=32):
+    return torch.randint(0, 256, (4, 3, size, size), generator=torch.Generator().manual_seed(seed)).byte()
+
+
+def test_l1_by_object_is_a_share_of_the_range_over_the_pixels_of_each():
+    truth = torch.zeros(2, 3, 4, 4)
+    mapped = truth.clone()
+    mapped[0, :, 0, 0] = 1.0  # half the range, one pixel of 32
+    masks = {"corner": np.zeros((2, 4, 4), bool), "rest": np.ones((2, 4, 4), bool)}
+    masks["corner"][:, 0, 0] = True
+    masks["rest"] &= ~masks["corner"]
+    assert metrics.l1_by_object(mapped, truth, masks) == pytest.approx({"all": 0.5 / 32, "corner": 0.25, "rest": 0.0})
+
+
+def test_the_best_map_of_colours_finds_a_recolouring_and_no_shape():
+    x = (pictures(0) // 16) * 16 + 8  # one colour a cell
+    negative = 255 - x
+    found = metrics.colour_map(x, negative)
+    torch.testing.assert_close(found(x), negative / 127.5 - 1)
+    shifted = metrics.colour_map(x, negative.roll(1, dims=-1))
+    assert (shifted(x) - (negative.roll(1, dims=-1) / 127.5 - 1)).abs().mean() > 0.01
+    unseen = torch.zeros(1, 3, 4, 4).byte()
+    assert (metrics.colour_map(x[:1, :, :1, :1] // 2 + 64, x[:1, :, :1, :1])(unseen) + 1).abs().max() < 16 / 127.5
