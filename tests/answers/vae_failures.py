@@ -143,7 +143,7 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.vae.count_active, lambda means, threshold: (means.std(0) > threshold).sum(), "standard deviation"),
     (check.vae.count_active, lambda means, threshold: sum(means.var(1) > threshold), "from picture to picture"),
     (check.vae.count_active, lambda means, threshold: means.var(0) > threshold, "a single number"),
-    (check.vae.count_active, lambda means, threshold: (means.std(0) > threshold / 2).sum(), "Expected"),
+    (check.vae.count_active, lambda means, threshold: (means.std(0) > threshold / 2).sum(), "not by their variance"),
     (check.vae.count_active, spread_by_range, "not by their variance"),
     (check.vae.free_bits, floor_a_picture, "for each picture"),
     (check.vae.free_bits, lambda kl, floor: torch.relu(kl.mean(0) - floor).sum(), "subtract the floor"),
