@@ -54,7 +54,7 @@ probe("its files", lambda: open(package + "/grading/a2/closed.py").read())
 probe("tests", lambda: os.listdir(os.path.dirname(package) + "/tests"))
 probe("solution", lambda: os.listdir(os.path.dirname(package) + "/notebooks"))
 probe("home", lambda: os.listdir("/home"))
-probe("write", lambda: open("/tmp/forged.json", "w"))
+probe("write", lambda: open("FORGED", "w"))
 probe("network", lambda: socket.create_connection(("127.0.0.1", 9), 1))
 probe("fork", os.fork)
 probe("program", lambda: subprocess.run(["true"]))
@@ -77,7 +77,8 @@ kl, sample, log_likelihood, elbo, iwae, exact_evidence = map(tells, range(6))
 
 
 def test_walls_hold_what_is_not_the_students(tmp_path: Path) -> None:
-    result = graded(tmp_path, PROBE)
+    forged = tmp_path / "forged.json"
+    result = graded(tmp_path, PROBE.replace("FORGED", str(forged)))
     words = " ".join(said(result, name).split(": ", 1)[1] for name in NAMES[:6])
     found = dict(pair.strip(" .").split(": ") for line in words.split(".") for pair in line.split(";") if ": " in pair)
     allowed = {"own folder", "thread", "picture", "package"}
@@ -86,7 +87,7 @@ def test_walls_hold_what_is_not_the_students(tmp_path: Path) -> None:
     assert {name for name, outcome in found.items() if outcome == "done"} == allowed
     assert len(found) == 24
     assert result["marks"] == 0
-    assert not Path("/tmp/forged.json").exists()
+    assert not forged.exists()
 
 
 PATCHES = """

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from genimg_utils import __version__
 from genimg_utils.grading import grade, gradebook, seeds
+from genimg_utils.grading.__main__ import secret
 from genimg_utils.grading.question import Question, fresh
 from genimg_utils.grading.wire import observed
 
@@ -103,7 +104,7 @@ def main(arguments: list[str]) -> int:
     door.add_argument("--nbgrader", type=Path, metavar="COURSE", help="into an nbgrader course, as its source")
     door.add_argument("--write", action="store_true", help="bring the sources' generated cells up to date")
     chosen = door.parse_args(arguments)
-    seed = Path(chosen.seed[1:]).read_text(encoding="utf-8").strip() if chosen.seed[:1] == "@" else chosen.seed
+    seed = secret(chosen.seed)
     chosen.out.mkdir(parents=True, exist_ok=True)
     for about in grade.ASSIGNMENTS.values():
         path = SOURCES / f"{about.NOTEBOOK}.ipynb"

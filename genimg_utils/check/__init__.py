@@ -153,10 +153,7 @@ class Exercise(Check):
         return all(self._close(a[part], b[part]) for a, b in zip(these, those, strict=True) for part in b)
 
     def _close(self, a: Tensor, b: Tensor) -> bool:
-        if not same_shape(a, b):
-            return False
-        a, b = a.double().reshape(b.shape), b.double()
-        return allclose(a, b, rtol=self.tolerance, atol=self.tolerance, equal_nan=True)
+        return close(a, b, self.tolerance, equal_nan=True)
 
     def _unlike(self, yours: list[Observation], right: list[Observation]) -> str | None:
         for mine, true in zip(yours, right, strict=True):
@@ -255,6 +252,14 @@ def comparable(value: Any) -> Any:
 
 def same_shape(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape or a.numel() == b.numel() == 1
+
+
+def close(a: Tensor, b: Tensor, tolerance: float, equal_nan: bool = False) -> bool:
+    """Whether two tensors have one shape, or hold one number each, and the same values within `tolerance`."""
+    if not same_shape(a, b):
+        return False
+    a, b = a.double().reshape(b.shape), b.double()
+    return allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=equal_nan)
 
 
 def name_of(dtype: torch.dtype) -> str:

@@ -57,7 +57,7 @@ def confine(package: Path, scratch: Path, gibibytes: float) -> list[str]:
 
 
 def limits(gibibytes: float) -> list[str]:
-    """Memory beyond what the libraries took, sizes and numbers of files, seconds of computing."""
+    """Memory beyond what the libraries took, sizes and numbers of files, seconds of computing; gives what holds."""
     import resource  # Unix alone has it
 
     memory = psutil.Process().memory_info().vms + int(gibibytes * 2**30)
@@ -69,16 +69,20 @@ def limits(gibibytes: float) -> list[str]:
         "RLIMIT_CORE": 0,
         "RLIMIT_NPROC": processes() + PROCESSES,
     }
+    held = set()
     for name, value in wanted.items():
         number = getattr(resource, name, None)
-        if number is not None:
-            _, hard = resource.getrlimit(number)
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            try:
-                resource.setrlimit(number, (value, value))
-            except (ValueError, OSError):
-                wanted = wanted | {name: 0}
-    return ["memory", "time"] if sys.platform == "linux" else ["time"]
+        if number is None:
+            continue
+        _, hard = resource.getrlimit(number)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        try:
+            resource.setrlimit(number, (value, value))
+        except (ValueError, OSError):
+            continue  # some systems refuse some: what is not held is not claimed
+        held.add(name)
+    walls = {"memory": "RLIMIT_AS", "time": "RLIMIT_CPU"}
+    return [wall for wall, name in walls.items() if name in held]
 
 
 def processes() -> int:

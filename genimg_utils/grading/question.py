@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, allclose, nn
+from torch import Tensor, nn
 
-from genimg_utils.check import Function, kind, same_shape, shape, short
+from genimg_utils.check import Function, close, kind, same_shape, shape, short
 from genimg_utils.grading.sandbox import Crashed, error_of
 from genimg_utils.grading.wire import Observation, mlp, observed
 
@@ -141,10 +141,7 @@ class Question:
         return all(self.close(a[part], b[part]) for a, b in zip(these, those, strict=True) for part in b)
 
     def close(self, a: Tensor, b: Tensor) -> bool:
-        if not same_shape(a, b):
-            return False
-        a, b = a.double().reshape(b.shape), b.double()
-        return allclose(a, b, rtol=self.tolerance, atol=self.tolerance, equal_nan=False)
+        return close(a, b, self.tolerance)
 
     def unlike(self, yours: Observation, right: Observation) -> str:
         """What keeps an answer from being compared: a part that is missing, a shape, a complex or boolean type."""

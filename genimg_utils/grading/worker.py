@@ -9,6 +9,7 @@ import os
 import random
 import re
 import socket
+import struct
 import sys
 import traceback
 import types
@@ -39,7 +40,7 @@ def main(descriptor: int, package: str, scratch: str, gibibytes: float) -> None:
     while True:
         try:
             words, tensors = wire.unpacked(channel.read)
-        except Exception:
+        except (OSError, struct.error, wire.Garbled):
             os._exit(0)  # the grader has closed
         random.seed(words["seed"])
         numpy.random.seed(words["seed"])
