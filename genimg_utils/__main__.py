@@ -5,7 +5,13 @@ import sys
 from math import ceil
 from pathlib import Path
 
-MODELS = ("gan", "cgan", "vae", "cvae")  # the recipes' names, without their import: help must work where torch lacks
+MODELS = (
+    "gan",
+    "cgan",
+    "vae",
+    "cvae",
+    "cyclegan",
+)  # the recipes' names, without their import: help must work where torch lacks
 
 
 def report(_: argparse.Namespace) -> int:
@@ -19,12 +25,13 @@ def report(_: argparse.Namespace) -> int:
 def train(arguments: argparse.Namespace) -> int:
     from genimg_utils import recipes
 
-    steps = {} if arguments.steps is None else {"steps": arguments.steps}
-    run = recipes.MODELS[arguments.model](arguments.dataset, seed=arguments.seed, **steps)
+    chosen = {name: getattr(arguments, name) for name in ("dataset", "steps") if getattr(arguments, name) is not None}
+    run = recipes.MODELS[arguments.model](seed=arguments.seed, **chosen)
     out = arguments.out or Path(arguments.model)
     print(f"Weights and card: {run.export(out)}")
-    if "encoder" in run.networks:
-        print(f"Its encoder: {run.export(out.with_name(f'{out.stem}-encoder'), 'encoder')}")
+    for name, what in {"encoder": "Its encoder", "F": "The way back"}.items():
+        if name in run.networks:
+            print(f"{what}: {run.export(out.with_name(f'{out.stem}-{name}'), name)}")
     return 0
 
 
@@ -56,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     rooms.add_parser("report", help="what this machine offers the course").set_defaults(run=report)
     training = rooms.add_parser("train", help="train a model of the course and export its weights")
     training.add_argument("model", choices=MODELS)
-    training.add_argument("--dataset", default="mnist-5k")
+    training.add_argument("--dataset", help="default: its chapter's, mnist-5k or seasons")
     training.add_argument("--steps", type=positive, help="default: as many as the model's chapter takes")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--out", type=Path, help="where the weights go (default: MODEL.safetensors here)")

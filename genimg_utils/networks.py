@@ -139,37 +139,26 @@ class Decoder(nn.Module):
 class Translator(nn.Module):
     """A small generator for CycleGAN: pictures x [B, C, S, S] of one domain to pictures of the other, both in [−1, 1].
 
-    S is a multiple of 4. What the network finds is added to `skip` times x before the tanh, so that it starts near x.
+    S is even. What the network finds is added to x before the tanh, so that it starts near x.
     """
 
-    def __init__(self, channels: int = 3, width: int = 16, blocks: int = 3, skip: float = 1.5):
+    def __init__(self, channels: int = 3, width: int = 24, blocks: int = 3):
         super().__init__()
-        self.config = dict(channels=channels, width=width, blocks=blocks, skip=skip)
-        self.skip = skip
-        self.near = nn.Sequential(
+        self.config = dict(channels=channels, width=width, blocks=blocks)
+        self.body = nn.Sequential(
             nn.PixelUnshuffle(2),  # [B, 4 C, S/2, S/2]
             nn.Conv2d(4 * channels, width, 3, padding=1),  # [B, W, S/2, S/2]
             nn.ReLU(),
-        )
-        self.far = nn.Sequential(
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),  # [B, 2 W, S/4, S/4]
+            *[Residual(width) for _ in range(blocks)],
             nn.ReLU(),
-            *[Residual(2 * width) for _ in range(blocks)],
+            nn.Conv2d(width, 32, 3, padding=1),
+            nn.PixelShuffle(2),  # [B, 8, S, S]
             nn.ReLU(),
-            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),  # [B, W, S/2, S/2]
-        )
-        self.paint = nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(width, 4 * channels, 3, padding=1),  # [B, 4 C, S/2, S/2]
-            nn.PixelShuffle(2),  # [B, C, S, S]
+            nn.Conv2d(8, channels, 3, padding=1),  # [B, C, S, S]
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        seen = self.near(x)
-        change = self.paint(seen + self.far(seen))
-        return (change + self.skip * x).tanh()
+        return (self.body(x) + x).tanh()
 
 
 class ResNetTranslator(nn.Module):
@@ -212,6 +201,30 @@ class PatchDiscriminator(nn.Module):
             parts.append(nn.Conv2d(inputs, outputs, 4, stride=2 if i < layers else 1, padding=1))
             parts += [nn.InstanceNorm2d(outputs)] * norm + [nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*parts, nn.Conv2d(widths[-1], 1, 4, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x).squeeze(1)
+
+
+class LocalDiscriminator(nn.Module):
+    """A small one of the same kind: pictures x [B, C, S, S] to logits [B, S/4, S/4], S a multiple of 4.
+
+    Each logit sees 28 pixels.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 32):
+        super().__init__()
+        self.config = dict(channels=channels, width=width)
+        self.body = nn.Sequential(
+            nn.PixelUnshuffle(2),  # [B, 4 C, S/2, S/2]
+            nn.Conv2d(4 * channels, width, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),  # [B, 2 W, S/4, S/4]
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 1, 3, padding=1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x).squeeze(1)
@@ -340,6 +353,7 @@ KINDS = (
     Decoder,
     Translator,
     ResNetTranslator,
+    LocalDiscriminator,
     PatchDiscriminator,
     Classifier,
 )

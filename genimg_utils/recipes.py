@@ -8,18 +8,31 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Adam
 
-from genimg_utils import data, losses, runtime
+from genimg_utils import data, losses, runtime, unpaired
 from genimg_utils.losses import lazy, r1
-from genimg_utils.networks import Decoder, Discriminator, Encoder, Generator
-from genimg_utils.steps import gan_step, vae_step
+from genimg_utils.networks import Decoder, Discriminator, Encoder, Generator, LocalDiscriminator, Translator
+from genimg_utils.pool import ImagePool
+from genimg_utils.steps import cyclegan_step, gan_step, vae_step
 from genimg_utils.training import EMA, Run, anneal
 
 GAN: dict[str, Any] = {"batch": 32, "objective": "non_saturating", "gamma": 1.0, "every": 8, "learning_rate": 4e-3}
 GAN_STEPS = 5_000
 VAE: dict[str, Any] = {"batch": 64, "learning_rate": 4e-3}
 VAE_STEPS = 6_000
+CYCLEGAN: dict[str, Any] = {
+    "batch": 4,
+    "objective": "least_squares",
+    "cycle": 10.0,
+    "identity": 2.0,
+    "pool": 0,
+    "learning_rate": 2e-3,
+    "flowers": False,
+    "paint": False,
+}
+CYCLEGAN_STEPS = 5_000
 
 AfterStep = Callable[[Run], None]
 
@@ -85,6 +98,57 @@ def train_vae(
     return run
 
 
+def train_cyclegan(
+    dataset: str = "seasons",
+    steps: int = CYCLEGAN_STEPS,
+    seed: int = 0,
+    *,
+    fresh: bool = False,
+    after_step: AfterStep | None = None,
+    **changes: Any,
+) -> Run:
+    """Chapter 09's CycleGAN; of `run.ema.network`, "G" maps A to B, and "F" maps B to A.
+
+    `changes` are settings in place of CYCLEGAN's.
+    """
+    runtime.threads()
+    runtime.seed(seed)
+    device, settings = runtime.device(), CYCLEGAN | changes
+    A, B, _ = unpaired.load(dataset, flowers=settings["flowers"], paint=settings["paint"])
+    xs, ys = (data.Batches(domain, settings["batch"], device, seed + i) for i, domain in enumerate((A, B)))
+    G, F = (runtime.place(Translator(), device) for _ in range(2))
+    D_X, D_Y = (runtime.place(LocalDiscriminator(), device) for _ in range(2))
+    opt_GF, opt_D = (
+        Adam([*a.parameters(), *b.parameters()], lr=settings["learning_rate"], betas=(0.5, 0.99), fused=True)
+        for a, b in ((G, F), (D_X, D_Y))
+    )
+    ema = EMA(nn.ModuleDict({"G": G, "F": F}), decay=0.998)
+    pools = (ImagePool(settings["pool"], seed), ImagePool(settings["pool"], seed + 1))
+    run = Run(
+        "cyclegan",
+        {"G": G, "F": F, "D_X": D_X, "D_Y": D_Y},
+        {"GF": opt_GF, "D": opt_D},
+        ema=ema,
+        extra={"pool X": pools[0], "pool Y": pools[1]},
+        config={"dataset": dataset, "seed": seed, "steps": steps, **settings},
+        fresh=fresh,
+    )
+    step = partial(
+        cyclegan_step,
+        objective=getattr(losses, settings["objective"]),
+        cycle=settings["cycle"],
+        identity=settings["identity"],
+        pools=pools,
+    )
+    for x, y in run.steps(xs, ys, total=steps):
+        anneal([opt_GF, opt_D], run.step, steps)
+        run.log(**step(x, y, G, F, D_X, D_Y, opt_GF, opt_D))
+        ema.update()
+        if after_step is not None:
+            after_step(run)
+    return run
+
+
 def begin(dataset: str, seed: int, told: bool) -> tuple[torch.device, data.ImageSet, tuple[int, int, int]]:
     """Sets threads and seeds; the device, the training pictures, with labels if `told`, and C, S and the classes."""
     runtime.threads()
@@ -101,4 +165,5 @@ MODELS: dict[str, Callable[..., Run]] = {
     "cgan": partial(train_gan, told=True),
     "vae": train_vae,
     "cvae": partial(train_vae, told=True),
+    "cyclegan": train_cyclegan,
 }

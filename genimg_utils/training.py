@@ -180,22 +180,30 @@ class Run:
     def export(self, path: str | Path, network: str | None = None) -> Path:
         """Write a network's weights (safetensors) and a card in words beside them; gives the weights' path.
 
-        It is the moving average, or without one the first network, or the one that is named. The metadata
+        It is the moving average, or without one the first network, or the one that is named. Where several networks
+        are averaged, in a ModuleDict, it is always the average of the one that is named, or of the first. The metadata
         hold its class and `config`, the constructor's arguments, from which `sample` builds it again.
         """
-        averaged = self.ema if network is None else None
         name = network or next(iter(self.networks))
         if name not in self.networks:
             raise ValueError(f"This run has no network {network!r}, only {', '.join(self.networks)}.")
+        average = self._average_of(network)
         card = {
-            "weights": f"moving average, decay {averaged.decay}" if averaged else "as trained",
+            "weights": f"moving average, decay {self.ema.decay}" if self.ema and average else "as trained",
             "run": f"{self.name}-{self.key}",
             "step": self.step,
             "dataset": self.config.get("dataset", "not named"),
             "settings": self.config,
             "tier": runtime.tier().name,
         }
-        return export(averaged.network if averaged else self.networks[name], Path(path), card)
+        return export(average or self.networks[name], Path(path), card)
+
+    def _average_of(self, network: str | None) -> nn.Module | None:
+        """The moving average that stands for `network`, or for the first where none is named; None without one."""
+        average = self.ema.network if self.ema else None
+        if isinstance(average, nn.ModuleDict):
+            return dict(average.items()).get(network or next(iter(self.networks)))
+        return average if network is None else None
 
     # ---- beginning, and between steps
 

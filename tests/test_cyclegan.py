@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from genimg_utils.losses import cyclegan, least_squares
-from genimg_utils.networks import PatchDiscriminator, ResNetTranslator, Translator
+from genimg_utils.networks import LocalDiscriminator, PatchDiscriminator, ResNetTranslator, Translator
 from genimg_utils.pool import ImagePool
 from genimg_utils.steps import cyclegan_step
 
@@ -139,9 +139,16 @@ def test_the_discriminators_see_what_the_pools_give(players, batch):
 # ---- networks
 
 
-@pytest.mark.parametrize(("layers", "field"), [(1, 16), (2, 34), (3, 70)])
-def test_a_patch_discriminator_sees_as_far_as_it_should(layers, field):
-    D = PatchDiscriminator(width=4, layers=layers, norm=False)
+@pytest.mark.parametrize(
+    ("D", "field"),
+    [
+        (PatchDiscriminator(width=4, layers=1, norm=False), 16),
+        (PatchDiscriminator(width=4, layers=2, norm=False), 34),
+        (PatchDiscriminator(width=4, layers=3, norm=False), 70),
+        (LocalDiscriminator(width=4), 28),
+    ],
+)
+def test_a_patch_discriminator_sees_as_far_as_it_should(D, field):
     x = torch.randn(1, 3, 128, 128, requires_grad=True)
     logits = D(x)
     logits[0, logits.shape[1] // 2, logits.shape[2] // 2].backward()
@@ -169,11 +176,11 @@ def test_translators_keep_the_shape_and_the_range_and_mix_no_pictures(kind, size
 
 
 def test_the_skip_carries_the_picture():
-    G = Translator(width=4, skip=1.5)
-    nn.init.zeros_(G.paint[-2].weight)
-    nn.init.zeros_(G.paint[-2].bias)
+    G = Translator(width=4)
+    nn.init.zeros_(G.body[-1].weight)
+    nn.init.zeros_(G.body[-1].bias)
     x = torch.rand(1, 3, 16, 16) - 0.5
-    torch.testing.assert_close(G(x), (1.5 * x).tanh())
+    torch.testing.assert_close(G(x), x.tanh())
 
 
 # ---- pool and losses

@@ -218,6 +218,17 @@ def pictures(seed, size=32):
     return torch.randint(0, 256, (4, 3, size, size), generator=torch.Generator().manual_seed(seed)).byte()
 
 
+@pytest.mark.parametrize("size", [6, 32])
+def test_ssim_agrees_with_torchmetrics(size):
+    image = pytest.importorskip("torchmetrics.functional.image", reason="torchmetrics is not installed")
+    generator = torch.Generator().manual_seed(0)
+    a = torch.rand(3, 3, size, size, generator=generator) * 2 - 1
+    for b in (a.flip(3), (a + 0.3 * torch.randn(a.shape, generator=generator)).clamp(-1, 1), a.mean() + 0 * a):
+        theirs = image.structural_similarity_index_measure(a, b, data_range=2.0)
+        assert metrics.ssim(a, b) == pytest.approx(theirs.item(), abs=1e-5)
+    assert metrics.ssim(a, a) == pytest.approx(1, abs=1e-6)
+
+
 def test_l1_by_object_is_a_share_of_the_range_over_the_pixels_of_each():
     truth = torch.zeros(2, 3, 4, 4)
     mapped = truth.clone()

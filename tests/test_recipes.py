@@ -3,10 +3,25 @@
 import pytest
 import torch
 
-from genimg_utils import recipes
+from genimg_utils import losses, recipes, unpaired
 
-FAMILIES = {"gan": ("gan_step", recipes.GAN), "vae": ("vae_step", recipes.VAE)}
-CHANGES = {"batch": 16, "objective": "saturating", "gamma": 10.0, "every": 1, "learning_rate": 1e-3}
+FAMILIES = {
+    "gan": ("gan_step", recipes.GAN),
+    "vae": ("vae_step", recipes.VAE),
+    "cyclegan": ("cyclegan_step", recipes.CYCLEGAN),
+}
+CHANGES = {
+    "batch": 16,
+    "objective": "saturating",
+    "gamma": 10.0,
+    "every": 1,
+    "learning_rate": 1e-3,
+    "cycle": 1.0,
+    "identity": 0.0,
+    "pool": 20,
+    "flowers": True,
+    "paint": True,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -21,13 +36,13 @@ def weights(run):
     return torch.cat([p.detach().flatten() for p in network.parameters()])
 
 
-@pytest.mark.parametrize("model", ["gan", "vae"])
+@pytest.mark.parametrize("model", FAMILIES)
 def test_a_training_repeats_with_its_seed_and_moves(monkeypatch, model):
     name, _ = FAMILIES[model]
     one_step = getattr(recipes, name)
 
     def training(seed):
-        """The pictures and the noise of each step, and the weights after it."""
+        """The pictures and the noise of each step, or both domains' pictures, and the weights after it."""
         pictures, noise, after = [], [], []
 
         def watched(x, z, *players, **how):
@@ -46,7 +61,7 @@ def test_a_training_repeats_with_its_seed_and_moves(monkeypatch, model):
         assert not torch.equal(*one)
 
 
-@pytest.mark.parametrize("model", ["gan", "vae"])
+@pytest.mark.parametrize("model", FAMILIES)
 def test_every_setting_of_a_recipe_tells_runs_apart(monkeypatch, model):
     _, settings = FAMILIES[model]
     paths = {recipes.MODELS[model](steps=1).path}
@@ -75,6 +90,40 @@ def test_the_told_model_is_told_its_classes(monkeypatch):
     given = []
     for name in ("gan_step", "vae_step"):
         monkeypatch.setattr(recipes, name, lambda *_, labels, **__: given.append(labels) or {"loss": torch.tensor(0.0)})
-    for model in recipes.MODELS:
+    for model in ("gan", "cgan", "vae", "cvae"):
         recipes.MODELS[model](steps=1)
     assert [labels is not None for labels in given] == [False, True, False, True]
+
+
+def test_changed_settings_reach_the_step_of_a_cyclegan(monkeypatch):
+    seen = []
+
+    def watched(x, y, *players, **how):
+        seen.append((x, how))
+        return cyclegan_step(x, y, *players, **how)
+
+    cyclegan_step = recipes.cyclegan_step
+    monkeypatch.setattr(recipes, "cyclegan_step", watched)
+    for changes in ({}, {"objective": "non_saturating", "cycle": 3.0, "identity": 0.0, "pool": 20, "flowers": True}):
+        recipes.train_cyclegan(steps=1, **changes)
+    (plain, usual), (flowery, changed) = seen
+    assert usual["objective"] is losses.least_squares
+    assert changed["objective"] is losses.non_saturating
+    assert [(how["cycle"], how["identity"]) for how in (usual, changed)] == [(10.0, 2.0), (3.0, 0.0)]
+    assert [pool.size for how in (usual, changed) for pool in how["pools"]] == [recipes.CYCLEGAN["pool"]] * 2 + [20] * 2
+    assert not torch.equal(plain, flowery)
+
+
+def test_the_domains_of_a_cyclegan_are_drawn_apart(monkeypatch):
+    seen = []
+    monkeypatch.setattr(recipes, "cyclegan_step", lambda x, y, *_, **__: seen.append((x, y)) or {})
+    recipes.train_cyclegan(steps=1)
+    A, B, _ = unpaired.load("seasons")
+    for batch, domain in zip(seen[0], (A, B), strict=True):
+        places = [(domain == ((one + 1) * 127.5).round()).flatten(1).all(1).nonzero().item() for one in batch]
+        assert len(places) == recipes.CYCLEGAN["batch"]
+    first = [
+        (domain == ((batch[0] + 1) * 127.5).round()).flatten(1).all(1).nonzero().item()
+        for batch, domain in zip(seen[0], (A, B), strict=True)
+    ]
+    assert first[0] != first[1]  # not the same index in both

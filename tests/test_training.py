@@ -861,6 +861,27 @@ def test_export_round_trip(network: str | None, what: str, tmp_path: Path) -> No
     assert all(f"- {key}: {value}" in card for key, value in facts.items())
 
 
+def test_export_of_one_among_several_averages(tmp_path: Path) -> None:
+    several = nn.ModuleDict({"G": nn.Linear(2, 2), "F": nn.Linear(2, 2)})
+    for network in several.values():
+        network.config = {"in_features": 2, "out_features": 2}
+    D = nn.Linear(2, 1)
+    D.config = {"in_features": 2, "out_features": 1}
+    ema = EMA(several, decay=0.5)
+    run = Run("several", {**several, "D": D}, {}, ema=ema)
+    with torch.no_grad():
+        several["F"].weight.zero_()
+    for name, source, what in (
+        (None, ema.network["G"], "moving average, decay 0.5"),
+        ("F", ema.network["F"], "moving average, decay 0.5"),
+        ("D", D, "as trained"),
+    ):
+        with safe_open(run.export(tmp_path / str(name), name), "pt") as file:
+            assert file.metadata()["weights"] == what
+            assert file.metadata()["class"] == "Linear"
+            assert torch.equal(file.get_tensor("weight"), source.weight)
+
+
 def test_export_of_a_placed_network(tmp_path: Path) -> None:
     network = nn.Conv2d(3, 4, 3)
     network.config = {}
