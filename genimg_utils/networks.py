@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -322,6 +322,33 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))
+
+
+class RandomFeatures(nn.Module):
+    """Features [B, 128] of pictures x [B, C, S, S] that no data chose: convolutions with the random weights of `seed`.
+
+    Mean and standard deviation, over the picture, of 64 channels. S is a multiple of 4.
+    """
+
+    def __init__(self, channels: int = 3, seed: int = 0):
+        super().__init__()
+        self.config = dict(channels=channels, seed=seed)
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 32, 4, stride=2, padding=1, padding_mode="reflect"),  # [B, 32, S/2, S/2]
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(32, 64, 4, stride=2, padding=1, padding_mode="reflect"),  # [B, 64, S/4, S/4]
+            nn.LeakyReLU(0.2),
+        )
+        generator = torch.Generator().manual_seed(seed)
+        for layer in self.body:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, a=0.2, generator=generator)
+                nn.init.constant_(cast(Tensor, layer.bias), 0.0)
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.body(x).flatten(2)  # [B, 64, S²/16]
+        return torch.cat([h.mean(dim=2), h.std(dim=2)], dim=1)
 
 
 def halve(inputs: int, outputs: int) -> list[nn.Module]:

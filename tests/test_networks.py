@@ -204,3 +204,16 @@ def test_seeds_take_spectral_norm_and_the_gradient_penalty_along():
     u = [(b - before[name]).abs().amax(dim=1) for name, b in D.named_buffers() if b.shape[1] > 1]
     assert len(u) == 1
     assert (u[0] > 1e-4).all()  # power iteration ran for each network
+
+
+def test_random_features_are_the_same_for_a_seed_and_tell_pictures_apart():
+    x = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    torch.manual_seed(1)
+    one = networks.RandomFeatures()
+    torch.manual_seed(2)
+    again, other = networks.RandomFeatures(), networks.RandomFeatures(seed=1)
+    assert one(x).shape == (4, 128)
+    assert torch.equal(one(x), again(x))
+    assert not torch.allclose(one(x), other(x))
+    assert torch.cdist(one(x), one(x.flip(2))).diagonal().min() > 1e-3
+    assert not any(p.requires_grad for p in one.parameters())
