@@ -57,6 +57,29 @@ def frechet(real_features: Tensor | Moments, fake_features: Tensor | Moments) ->
     return max(float(distance), 0.0)
 
 
+def kernel_distance(real_features: Tensor, fake_features: Tensor) -> float:
+    """Unbiased estimate of the squared kernel distance under (a·b/d + 1)³; Bińkowski et al. 2018, section 3, eq. 4.
+
+    Features [N, d] and [M, d], at least two of each. It may come out below 0 where the two are alike. In float64, in
+    bounded memory.
+    """
+    if min(len(real_features), len(fake_features)) < 2 or real_features.shape[1:] != fake_features.shape[1:]:
+        shapes = f"{tuple(real_features.shape)} and {tuple(fake_features.shape)}"
+        raise ValueError(f"Features must be [N, d] and [M, d] with N, M ≥ 2; got {shapes}.")
+    x, y = (features.detach().cpu().double() for features in (real_features, fake_features))
+
+    def total(a: Tensor, b: Tensor) -> float:
+        """The sum of the kernel over all pairs."""
+        return sum((rows @ b.T / b.shape[1] + 1).pow(3).sum().item() for rows in a.split(1000))
+
+    def among(a: Tensor) -> float:
+        """Its mean over pairs of different pictures."""
+        itself = (a.square().sum(dim=1) / a.shape[1] + 1).pow(3).sum().item()
+        return (total(a, a) - itself) / (len(a) * (len(a) - 1))
+
+    return among(x) + among(y) - 2 * total(x, y) / (len(x) * len(y))
+
+
 def precision_recall(real_features: Tensor, fake_features: Tensor, k: int = 3) -> tuple[float, float]:
     """Share of fakes inside the real manifold, and of reals inside the fake one. Kynkäänniemi et al. 2019.
 

@@ -248,3 +248,24 @@ def test_the_best_map_of_colours_finds_a_recolouring_and_no_shape():
     assert (shifted(x) - (negative.roll(1, dims=-1) / 127.5 - 1)).abs().mean() > 0.01
     unseen = torch.zeros(1, 3, 4, 4).byte()
     assert (metrics.colour_map(x[:1, :, :1, :1] // 2 + 64, x[:1, :, :1, :1])(unseen) + 1).abs().max() < 16 / 127.5
+
+
+def test_the_kernel_distance_agrees_with_torchmetrics_and_is_unbiased():
+    kid = pytest.importorskip("torchmetrics.image.kid", reason="torchmetrics is not installed")
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(300, 8, generator=generator), torch.randn(200, 8, generator=generator) + 0.3
+    theirs = kid.poly_mmd(a.double()[:200], b.double())
+    assert metrics.kernel_distance(a[:200], b) == pytest.approx(theirs.item(), rel=1e-9)
+    by_pairs = [((u @ v / 8 + 1) ** 3).item() for u in a[:40].double() for v in b[:30].double()]
+    own = [(a[:40], 40), (b[:30], 30)]
+    within = [
+        sum(((u @ v / 8 + 1) ** 3).item() for i, u in enumerate(c.double()) for j, v in enumerate(c.double()) if i != j)
+        / (n * (n - 1))
+        for c, n in own
+    ]
+    expected = sum(within) - 2 * sum(by_pairs) / len(by_pairs)  # of unequal numbers
+    assert metrics.kernel_distance(a[:40], b[:30]) == pytest.approx(expected, rel=1e-9)
+    alike = [metrics.kernel_distance(*torch.randn(2, 50, 8, generator=generator)) for _ in range(200)]
+    assert abs(sum(alike) / 200) < 4 * torch.tensor(alike).std().item() / 200**0.5
+    with pytest.raises(ValueError, match="N, M ≥ 2"):
+        metrics.kernel_distance(a[:1], b)
