@@ -66,16 +66,20 @@ def kernel_distance(real_features: Tensor, fake_features: Tensor) -> float:
     if min(len(real_features), len(fake_features)) < 2 or real_features.shape[1:] != fake_features.shape[1:]:
         shapes = f"{tuple(real_features.shape)} and {tuple(fake_features.shape)}"
         raise ValueError(f"Features must be [N, d] and [M, d] with N, M ≥ 2; got {shapes}.")
-    x, y = (features.detach().cpu().double() for features in (real_features, fake_features))
+    x, y = (f.detach().cpu().double() / f.shape[1] ** 0.5 for f in (real_features, fake_features))
 
     def total(a: Tensor, b: Tensor) -> float:
         """The sum of the kernel over all pairs."""
-        return sum((rows @ b.T / b.shape[1] + 1).pow(3).sum().item() for rows in a.split(1000))
+        blocks = ((rows @ b.T).add_(1).flatten() for rows in a.split(500))
+        return sum(torch.dot(k, k.square()).item() for k in blocks)
 
     def among(a: Tensor) -> float:
-        """Its mean over pairs of different pictures."""
-        itself = (a.square().sum(dim=1) / a.shape[1] + 1).pow(3).sum().item()
-        return (total(a, a) - itself) / (len(a) * (len(a) - 1))
+        """Its mean over pairs of different pictures; each pair of blocks is taken once, and counts twice."""
+        blocks = a.split(1000)
+        apart = sum(2 * total(rows, a[1000 * (i + 1) :]) for i, rows in enumerate(blocks))
+        within = sum(total(rows, rows) for rows in blocks)
+        itself = (a.square().sum(dim=1) + 1).pow(3).sum().item()
+        return (apart + within - itself) / (len(a) * (len(a) - 1))
 
     return among(x) + among(y) - 2 * total(x, y) / (len(x) * len(y))
 
@@ -93,9 +97,32 @@ def precision_recall(real_features: Tensor, fake_features: Tensor, k: int = 3) -
 
 def inside(points: Tensor, manifold: Tensor, k: int, chunk: int = 1000) -> float:
     """Share of `points` [N, d] within some ball around `manifold` [M, d] that reaches to its k-th neighbour."""
-    radius = torch.cat([torch.cdist(c, manifold).kthvalue(k + 1, dim=1).values for c in manifold.split(chunk)])  # [M]
+    radius = reach(manifold, k, chunk)  # [M]
     hits = [(torch.cdist(c, manifold) <= radius).any(dim=1) for c in points.split(chunk)]
     return torch.cat(hits).double().mean().item()
+
+
+def reach(manifold: Tensor, k: int, chunk: int = 1000) -> Tensor:
+    """How far the k-th neighbour of each point of `manifold` [M, d] lies, [M]."""
+    return torch.cat([torch.cdist(c, manifold).kthvalue(k + 1, dim=1).values for c in manifold.split(chunk)])
+
+
+def density_coverage(
+    real_features: Tensor, fake_features: Tensor, k: int = 5, chunk: int = 1000
+) -> tuple[float, float]:
+    """How many balls around real pictures hold a fake, over k, and the share of balls that hold one. Naeem et al. 2020.
+
+    Features [N, d] and [M, d], N > k. A ball reaches to the k-th real neighbour; density is 1 where real meets real,
+    and may exceed 1.
+    """
+    real, fake = real_features.double(), fake_features.double()
+    if len(real) <= k or len(fake) == 0:
+        raise ValueError(f"More than k = {k} real pictures and one fake are needed; got {len(real)} and {len(fake)}.")
+    radius = reach(real, k, chunk)[:, None]  # [N, 1]
+    held = torch.cat(
+        [(torch.cdist(r, fake) < d).sum(dim=1) for r, d in zip(real.split(chunk), radius.split(chunk), strict=True)]
+    )
+    return held.sum().item() / (k * len(fake)), (held > 0).double().mean().item()
 
 
 class Coverage(NamedTuple):

@@ -269,3 +269,36 @@ def test_the_kernel_distance_agrees_with_torchmetrics_and_is_unbiased():
     assert abs(sum(alike) / 200) < 4 * torch.tensor(alike).std().item() / 200**0.5
     with pytest.raises(ValueError, match="N, M ≥ 2"):
         metrics.kernel_distance(a[:1], b)
+
+
+def test_the_kernel_distance_counts_each_pair_once_however_many_blocks_there_are():
+    a, b = torch.randn(2, 2300, 4, generator=torch.Generator().manual_seed(0)).double()
+    k = [((u @ v.T) / 4 + 1) ** 3 for u, v in ((a, a), (b[:1001], b[:1001]), (a, b[:1001]))]
+    within = [(m.sum() - m.diagonal().sum()) / (len(m) * (len(m) - 1)) for m in k[:2]]
+    assert metrics.kernel_distance(a, b[:1001]) == pytest.approx((sum(within) - 2 * k[2].mean()).item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [1000, 7])
+def test_density_and_coverage_agree_with_balls_counted_one_by_one(chunk):
+    real, fake = cloud(60, 3).numpy(), 1.3 * cloud(40, 3).numpy()
+    k, held = 4, np.zeros((60, 40), bool)
+    for i, point in enumerate(real):
+        radius = np.sort(np.linalg.norm(real - point, axis=1))[k]  # the first is the point itself
+        held[i] = np.linalg.norm(fake - point, axis=1) < radius
+    density, coverage = metrics.density_coverage(torch.tensor(real), torch.tensor(fake), k, chunk)
+    assert density == pytest.approx(held.sum() / (k * 40))
+    assert coverage == pytest.approx(held.any(axis=1).mean())
+
+
+def test_density_is_one_where_real_meets_real_and_one_stray_real_picture_does_not_move_it():
+    g = torch.Generator().manual_seed(0)
+    real, other = torch.randn(2, 2000, 4, generator=g)
+    density, coverage = metrics.density_coverage(real, other)
+    assert density == pytest.approx(1, abs=0.1)
+    assert coverage == pytest.approx(1 - 0.5**5, abs=0.02)  # Naeem et al. 2020, section 3.3: 1 − 1 / 2^k
+    stray = torch.cat([real, torch.full((1, 4), 9.0)])  # one real picture far out: its ball is huge
+    bad = torch.full((500, 4), 5.0)
+    assert metrics.precision_recall(stray, bad, k=5)[0] == 1
+    assert metrics.density_coverage(stray, bad)[0] == pytest.approx(1 / 5)
+    with pytest.raises(ValueError, match="More than k"):
+        metrics.density_coverage(real[:5], other)
