@@ -2,6 +2,7 @@
 
 from answers import (
     cyclegan_maths,
+    cyclegan_training,
     gan_failures,
     gan_maths,
     gan_training,
@@ -22,4 +23,5 @@ CHAPTERS = [
     vae_training,
     vae_failures,
     cyclegan_maths,
+    cyclegan_training,
 ]
