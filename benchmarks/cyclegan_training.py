@@ -26,7 +26,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from genimg_utils import data, metrics, recipes, runtime, seasons, unpaired
+from genimg_utils import data, metrics, plotting, recipes, runtime, seasons, unpaired
 from genimg_utils.losses import cyclegan, least_squares
 from genimg_utils.networks import LocalDiscriminator, RandomFeatures, Translator
 from genimg_utils.recipes import CYCLEGAN, CYCLEGAN_STEPS, train_cyclegan
@@ -34,6 +34,7 @@ from genimg_utils.steps import cyclegan_step, judge, update
 from genimg_utils.training import EMA, Run, anneal
 
 RESULTS = Path(__file__).resolve().parent / "results" / "cyclegan_training.json"
+PICTURE = RESULTS.with_name("cyclegan.png")
 LOOKS = 20  # how often a run is measured while it trains
 WATCHED = ("loss_G", "loss_F", "loss_D_X", "loss_D_Y", "cycle", "identity")
 
@@ -119,9 +120,18 @@ def train(task: tuple[int, int, str]) -> dict[str, Any]:
         os.environ |= {"GENIMG_RUNS": runs, "GENIMG_THREADS": "1"}
         run = train_cyclegan(steps=steps, seed=seed, after_step=look)
     seconds = round(time.monotonic() - started)
+    if seed == 0 and not fault:
+        paint(*pair(run), test)
     about = {"seed": seed, "steps": steps, "fault": fault, "seconds with its looks": seconds}
     halfway = {"share half-way": looks[LOOKS // 2 - 1]["share"]}
     return about | judged(*pair(run), test) | halfway | {"told": told(looks, run.history, steps // LOOKS)}
+
+
+@torch.no_grad()
+def paint(G: nn.Module, F: nn.Module, test: Truth) -> None:
+    """Summers, generated winters, true winters, generated summers."""
+    x, y = test.A[:7], test.B[:7]
+    plotting.save_images(torch.cat([x, G(x), y, F(y)]), PICTURE, rows=4, scale=3)
 
 
 def told(looks: list[dict[str, float]], history: Mapping[str, np.ndarray], window: int) -> dict[str, list[float]]:

@@ -29,6 +29,7 @@ CYCLEGAN: dict[str, Any] = {
     "identity": 2.0,
     "pool": 0,
     "learning_rate": 2e-3,
+    "learning_rate_D": 1e-3,
     "flowers": False,
     "paint": False,
 }
@@ -119,8 +120,8 @@ def train_cyclegan(
     G, F = (runtime.place(Translator(), device) for _ in range(2))
     D_X, D_Y = (runtime.place(LocalDiscriminator(), device) for _ in range(2))
     opt_GF, opt_D = (
-        Adam([*a.parameters(), *b.parameters()], lr=settings["learning_rate"], betas=(0.5, 0.99), fused=True)
-        for a, b in ((G, F), (D_X, D_Y))
+        Adam([*a.parameters(), *b.parameters()], lr=settings[rate], betas=(0.5, 0.99), fused=True)
+        for a, b, rate in ((G, F, "learning_rate"), (D_X, D_Y, "learning_rate_D"))
     )
     ema = EMA(nn.ModuleDict({"G": G, "F": F}), decay=0.998)
     pools = (ImagePool(settings["pool"], seed), ImagePool(settings["pool"], seed + 1))

@@ -16,6 +16,7 @@ CHANGES = {
     "gamma": 10.0,
     "every": 1,
     "learning_rate": 1e-3,
+    "learning_rate_D": 3e-3,
     "cycle": 1.0,
     "identity": 0.0,
     "pool": 20,
