@@ -7,6 +7,7 @@ from answers import (
     gan_maths,
     gan_training,
     gan_what_a_loss_says,
+    judging_images,
     start,
     vae_failures,
     vae_maths,
@@ -24,4 +25,5 @@ CHAPTERS = [
     vae_failures,
     cyclegan_maths,
     cyclegan_training,
+    judging_images,
 ]
