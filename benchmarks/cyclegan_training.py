@@ -175,12 +175,35 @@ def leak(x: Tensor, y: Tensor, G: nn.Module, F: nn.Module, D_X: nn.Module, D_Y: 
     return D_X(F(y)).square().mean() + D_Y(G(x)).square().mean()
 
 
+def one_backward(x: Tensor, y: Tensor, *players: Any, cycle: float, identity: float, **_: Any) -> dict[str, Tensor]:
+    """All losses in one sum, nothing detached and nothing frozen: both players descend it together."""
+    G, F, D_X, D_Y, opt_GF, opt_D = players
+    fake_x, fake_y = F(y), G(x)
+    logged = {
+        "loss_G": (D_Y(fake_y) - 1).square().mean(),
+        "loss_F": (D_X(fake_x) - 1).square().mean(),
+        "cycle": cyclegan.cycle(x, F(fake_y)) + cyclegan.cycle(y, G(fake_x)),
+        "identity": cyclegan.identity(y, G(y)) + cyclegan.identity(x, F(x)),
+        "loss_D_X": least_squares.discriminator(D_X(x), D_X(fake_x)),
+        "loss_D_Y": least_squares.discriminator(D_Y(y), D_Y(fake_y)),
+    }
+    weights = {"cycle": cycle, "identity": identity}
+    opt_D.zero_grad()
+    update(sum((weights.get(name, 1.0) * loss for name, loss in logged.items()), torch.zeros(())), opt_GF)
+    opt_D.step()
+    return {name: value.detach() for name, value in logged.items()}
+
+
 def wrong_domain(x: Tensor, y: Tensor, G: nn.Module, F: nn.Module, *_: nn.Module) -> Tensor:
     """An identity loss that asks a picture not to change at all."""
     return CYCLEGAN["identity"] * (cyclegan.identity(x, G(x)) + cyclegan.identity(y, F(y)))
 
 
-FAULTS = {"no detach": with_more(leak), "identity on the wrong domain": with_more(wrong_domain)}
+FAULTS = {
+    "D's loss reaches G as well": with_more(leak),
+    "no detach, one backward for all": one_backward,
+    "identity on the wrong domain": with_more(wrong_domain),
+}
 
 
 # ---- what recolouring reaches, and what pairs would
