@@ -29,7 +29,7 @@ from torch.distributions import Categorical
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam
 from vae_failures import Prior, fit_codes, held_out, minus_elbo, under
-from vae_training import judged
+from vae_training import binarised, judged
 
 from genimg_utils import data, metrics
 from genimg_utils.losses import bernoulli, reparameterise
@@ -74,11 +74,11 @@ def vae(seed: int) -> dict[str, Trained]:
     start = time.process_time()
     run = train_vae(DATASET, VAE_STEPS, seed)
     seconds, E, D = time.process_time() - start, run.networks["encoder"], run.networks["decoder"]
-    images = data.load(DATASET).images
+    images = binarised(data.load(DATASET).images)
     with torch.no_grad():
         found = judged(E, D, data.load(DATASET, "test").images, k=500)
         start = time.process_time()
-        mean, log_variance = (torch.cat(v) for v in zip(*(E(c / 127.5 - 1) for c in images.split(500)), strict=True))
+        mean, log_variance = (torch.cat(v) for v in zip(*(E(c) for c in images.split(500)), strict=True))
         encoded = reparameterise(mean, log_variance, torch.randn_like(mean))
         mixture = GaussianMixture(50, reg_covar=1e-3, max_iter=30, random_state=seed).fit(encoded.numpy())
         fitting = time.process_time() - start

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from io import BytesIO
-from math import cos, pi, sin
+from math import cos, pi, sin, sqrt
 from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 from IPython.display import display
-from ipywidgets import Dropdown, FloatSlider, Image, IntSlider, Label, SelectionSlider, VBox
+from ipywidgets import Button, Dropdown, FloatSlider, HBox, Image, IntSlider, Label, SelectionSlider, VBox
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from genimg_utils.plotting import Images, grid, save_images, strip
+from genimg_utils.plotting import Images, grid, save_images, strip, to_bytes
 
 
 class Explorer(VBox):
@@ -92,6 +92,55 @@ def figure_slider(
         return buffer.getvalue()
 
     return Explorer(render, [slider])
+
+
+class TwoAlternatives(VBox):
+    """Pairs of a real and a generated picture, a click on the real one, and what the score says so far."""
+
+    def __init__(self, pairs: Tensor, real_is_left: Tensor, scale: int) -> None:
+        picture, said = Image(format="png"), Label()
+        left, right = (Button(description=f"the {side} one is real") for side in ("left", "right"))
+        super().__init__(children=(picture, HBox([left, right]), said))
+        answers: list[bool] = []
+
+        def ask() -> None:
+            buffer = BytesIO()
+            save_images(pairs[len(answers) % len(pairs)], buffer, scale=scale)
+            picture.value, said.value = buffer.getvalue(), self.verdict(answers)
+
+        def answer(button: Button) -> None:
+            answers.append((button is left) == bool(real_is_left[len(answers) % len(pairs)]))
+            ask()
+
+        for button in (left, right):
+            button.on_click(answer)
+        ask()
+
+    __repr__ = Explorer.__repr__
+
+    @staticmethod
+    def verdict(answers: Sequence[bool]) -> str:
+        """Right answers, and the interval around guessing that they would have to leave."""
+        if not answers:
+            return "Click on the button under the picture that a person wrote."
+        n, right = len(answers), sum(answers)
+        return f"{right} of {n} right; who guesses has {n / 2:.0f} ± {1.96 * sqrt(n) / 2:.0f} in 95 of 100 cases"
+
+
+def two_alternatives(
+    real: Images, generated: Images, title: str = "", seed: int = 0, scale: int = 4, shown: int = 10
+) -> tuple[Tensor, TwoAlternatives]:
+    """Which one is real? Images [N, C, H, W] of both kinds in pairs; whether the left one is real, [N], and the widget.
+
+    The static picture shows the first `shown` pairs, left above right.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    both = [to_bytes(torch.as_tensor(images).detach().cpu()) for images in (real, generated)]
+    left = torch.rand(len(both[0]), generator=generator) < 0.5
+    coin = left.view(-1, 1, 1, 1)
+    pairs = torch.stack([both[0].where(coin, both[1]), both[1].where(coin, both[0])], dim=1)  # [N, 2, C, H, W]
+    show(strip({"left": pairs[:shown, 0], "right": pairs[:shown, 1]}, title, scale=2))
+    return left, TwoAlternatives(pairs, left, scale)
 
 
 def pixels(draw: Callable[..., Images], scale: int) -> Callable[..., bytes]:

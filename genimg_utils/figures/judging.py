@@ -1,0 +1,97 @@
+"""Figures of the chapters on judging what was generated."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from genimg_utils.figures.gan import panels
+from genimg_utils.figures.vae import ellipse
+from genimg_utils.plotting import GENERATED, REAL, TRUTH, WIDTH, chart, colours, headline, write
+
+
+def transport(ways: Mapping[str, tuple[Tensor, Tensor]], title: str = "") -> Figure:
+    """Ways from points x [n, 2] to points y [n, 2], a panel each, with both clouds' ellipses."""
+    figure, axes = panels(len(ways), len(ways), title)
+    for ax, (name, (x, y)) in zip(axes, ways.items(), strict=True):
+        for a, b in zip(x, y, strict=True):
+            ax.plot(*torch.stack([a, b]).T, color=TRUTH, linewidth=0.6, alpha=0.5)
+        for points, colour, marker in ((x, REAL, "o"), (y, GENERATED, "s")):
+            ax.plot(*points.T, marker, color=colour, markersize=3.5)
+            ellipse(ax, points.mean(0), points.T.cov(), colour, fill=False, linewidth=1.2)
+        ax.set(xticks=[], yticks=[], aspect="equal", xlabel=name)
+    return figure
+
+
+def extrapolation(
+    series: Mapping[str, tuple[ArrayLike, ArrayLike]], lines: Mapping[str, tuple[float, float]], title: str = ""
+) -> Figure:
+    """Distances over 1/N, the number of pictures on the ticks, and each line (height at 0, slope) to where 1/N is 0."""
+    figure, ax = chart(title, "number of pictures N, at 1/N", "FD-64")
+    sizes = torch.as_tensor([])
+    for (name, (N, distance)), colour in zip(series.items(), colours(series), strict=True):
+        height, slope = lines[name]
+        sizes = torch.as_tensor(N).double()
+        far = 1 / float(sizes.min())
+        ax.plot([0, far], [height, height + slope * far], "--", color=colour, linewidth=1.2)
+        ax.plot(1 / sizes, torch.as_tensor(distance), "o", color=colour, markersize=4)
+        ax.plot(0, height, "D", color=colour, markersize=7, clip_on=False, fillstyle="none")
+        write(ax, f"{name}: {height:.1f} at infinity", (far * 1.02, height + slope * far), colour, 4)
+    ticks = sorted({int(n) for n in sizes if n in (sizes.min(), sizes.max())} | {int(2.2 * sizes.min())})
+    ax.set_xticks([0, *(1 / n for n in ticks)], ["∞", *(f"{n:,}" for n in ticks)])
+    ax.set_xlim(left=0)
+    return figure
+
+
+def balls(panels_of: Mapping[str, tuple[Tensor, Tensor, Tensor]], title: str = "") -> Figure:
+    """Points with their balls, and other points: centres [N, 2], radii [N], others [M, 2], a panel each.
+
+    Centres are real unless the panel's name starts with "generated".
+    """
+    figure, axes = panels(len(panels_of), len(panels_of), title)
+    reach = max(float(v.abs().max()) for centres, _, others in panels_of.values() for v in (centres, others)) * 1.1
+    for ax, (name, (centres, radius, others)) in zip(axes, panels_of.items(), strict=True):
+        around = (GENERATED, "s", REAL, "o") if name.startswith("generated") else (REAL, "o", GENERATED, "s")
+        for centre, r in zip(centres.tolist(), radius.tolist(), strict=True):
+            ax.add_patch(Circle(centre, r, color=around[0], alpha=0.08, linewidth=0))
+        ax.plot(*centres.T, around[1], color=around[0], markersize=3)
+        ax.plot(*others.T, around[3], color=around[2], markersize=3.5, fillstyle="none")
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal", xlabel=name)
+    return figure
+
+
+def table(
+    cells: Mapping[str, Mapping[str, str]],
+    marked: Mapping[str, Mapping[str, int]],
+    title: str = "",
+    label_width: float = 1.6,
+    note: str = "",
+) -> Figure:
+    """A table of texts, row → column → text; cells marked 1 are shaded and bold, those marked −1 hatched and bold."""
+    columns = list(next(iter(cells.values())))
+    step = (WIDTH - label_width) / len(columns)
+    height = 0.3 * (len(cells) + 2) + (0.25 if note else 0)
+    figure, ax = plt.subplots(figsize=(WIDTH, height + 0.35), layout="constrained")
+    for column, name in enumerate(columns):
+        ax.text(label_width + (column + 0.5) * step, -0.35, name, ha="center", va="bottom", fontsize=9)
+    for row, (name, values) in enumerate(cells.items()):
+        ax.text(0, row + 0.5, name, va="center")
+        for column, key in enumerate(columns):
+            mark, left = marked.get(name, {}).get(key, 0), label_width + column * step
+            if mark:
+                face, hatch = (GENERATED, "") if mark > 0 else (REAL, "////")
+                box = Rectangle((left + 0.02, row + 0.06), step - 0.04, 0.88, color=face, alpha=0.3, linewidth=0)
+                box.set_hatch(hatch)
+                ax.add_patch(box)
+            weight = "bold" if mark else "normal"
+            ax.text(left + step / 2, row + 0.5, values[key], ha="center", va="center", weight=weight, fontsize=9)
+    if note:
+        ax.text(0, len(cells) + 0.55, note, va="center", fontsize=9, color=TRUTH)
+    ax.set(xlim=(0, WIDTH), ylim=(len(cells) + (0.9 if note else 0.1), -1.5))
+    ax.axis("off")
+    headline(figure, title)
+    return figure
