@@ -138,10 +138,10 @@ class Recorder(InProcess):
 
     def close(self) -> None: ...
 
-    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), trains: bool = False) -> Any:
+    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), left: tuple[int, ...] = ()) -> Any:
         example = self.examples[name]
         self.asked.append((name, bool(example) and torch.equal(arguments[0], example[0])))
-        return super().call(name, arguments, slopes, trains)
+        return super().call(name, arguments, slopes, left)
 
 
 def test_student_code_sees_hidden_inputs_only_when_nothing_more_of_it_is_shown(

@@ -47,7 +47,7 @@ def example(question: Question) -> str:
     """The cell that calls the student's function on public arguments and holds it to what is wanted."""
     names = parameters(question)
     lines = [literal(name, value) for name, value in zip(names, question.example, strict=True)]
-    wanted = observed(question.reference, fresh(question.example), (), False)["your answer"]
+    wanted = observed(question.reference, fresh(question.example))["your answer"]
     return "\n".join([*lines, f"near({question.name}({', '.join(names)}), {numbers(wanted)})"])
 
 

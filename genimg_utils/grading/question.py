@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genimg_utils.check import Function, close, kind, same_shape, shape, short
 from genimg_utils.grading.sandbox import Crashed, error_of
-from genimg_utils.grading.wire import Observation, mlp, observed
+from genimg_utils.grading.wire import Observation, copied, observed
 
 BLANK = "not answered yet"
 
@@ -18,7 +18,7 @@ BLANK = "not answered yet"
 class Caller(Protocol):
     """Whatever calls the student's functions: a `Session`, or a test in its own process."""
 
-    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), trains: bool = False) -> Any: ...
+    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), left: tuple[int, ...] = ()) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Verdict:
 class Criterion:
     """A part of a question's marks: calls that must come out right together.
 
-    slopes: the arguments in which the value's slope counts too.
+    slopes: the arguments in which the value's slope counts too; left: those that are looked at after the call.
     hint: said when this is the first criterion that fails, and no known wrong answer fits.
     """
 
@@ -43,13 +43,14 @@ class Criterion:
     cases: Sequence[tuple]
     slopes: tuple[int, ...] = ()
     hint: str = ""
+    left: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Question:
     """One function that the notebook defines.
 
-    criteria: the first one, values, tells the known wrong answers apart.
+    criteria: the first one tells the known wrong answers apart, and looks at the example, too.
     example: arguments that the notebook shows, with what comes out.
     wrong: each hint with the answers that earn it.
     stub: signature and docstring as handed out; task: the convention that holds, in words.
@@ -71,6 +72,11 @@ class Question:
     def marks(self) -> int:
         return sum(criterion.marks for criterion in self.criteria.values())
 
+    @property
+    def shown(self) -> Criterion:
+        """What is looked at in the example."""
+        return next(iter(self.criteria.values()))
+
     def judge(self, caller: Caller) -> Verdict:
         """The verdict on a student's function: on the public example first, then on hidden inputs."""
         return self.tried(caller) or self.compared(caller)
@@ -78,12 +84,12 @@ class Question:
     def tried(self, caller: Caller) -> Verdict | None:
         """What the public example shows to be missing, or None. Made before any hidden input leaves the grader."""
         try:
-            said, found = caller.call(self.name, fresh(self.example))
+            said, found = caller.call(self.name, fresh(self.example), left=self.shown.left)
         except Crashed as crash:
             return Verdict("✗", 0, f"{crash}.")
         if said.get("error"):
             return self.failed(said, shown=True)
-        fault = self.unlike(found, observed(self.reference, fresh(self.example), (), False))
+        fault = self.unlike(found, observed(self.reference, fresh(self.example), left=self.shown.left))
         return Verdict("✗", 0, fault) if fault else None
 
     def failed(self, said: dict[str, Any], shown: bool) -> Verdict:
@@ -116,11 +122,11 @@ class Question:
         yours: list[Observation] = []
         right: list[Observation] = []
         for case in criterion.cases:
-            said, found = caller.call(self.name, fresh(case), criterion.slopes)
+            said, found = caller.call(self.name, fresh(case), criterion.slopes, criterion.left)
             if said.get("error"):
                 return f"on an input that the example lacks, {self.failed(said, shown=False).text}", yours, right
             yours.append(found)
-            right.append(observed(self.reference, fresh(case), criterion.slopes, False))
+            right.append(observed(self.reference, fresh(case), criterion.slopes, criterion.left))
             if fault := self.unlike(found, right[-1]):
                 return fault, yours, right
         return "", yours, right
@@ -135,7 +141,7 @@ class Question:
         return self.difference(criterion, yours, right), False
 
     def calls(self, function: Function, criterion: Criterion) -> list[Observation]:
-        return [observed(function, fresh(case), criterion.slopes, False) for case in criterion.cases]
+        return [observed(function, fresh(case), criterion.slopes, criterion.left) for case in criterion.cases]
 
     def agree(self, these: list[Observation], those: list[Observation]) -> bool:
         return all(self.close(a[part], b[part]) for a, b in zip(these, those, strict=True) for part in b)
@@ -176,8 +182,7 @@ def hidden(case: tuple) -> list[Any]:
 def fresh(case: tuple) -> tuple:
     """The arguments, each of its own, so that no call can spoil another's."""
     return tuple(
-        mlp([p.detach() for p in x.parameters()]) if isinstance(x, nn.Module) else x.clone() if isinstance(x, Tensor)
-        else x for x in case
+        copied(x) if isinstance(x, nn.Module) else x.clone() if isinstance(x, Tensor) else x for x in case
     )  # fmt: skip
 
 
@@ -187,10 +192,10 @@ class InProcess:
     def __init__(self, **functions: Callable[..., Any]) -> None:
         self.functions = functions
 
-    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), trains: bool = False) -> Any:
+    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), left: tuple[int, ...] = ()) -> Any:
         try:
             if name not in self.functions:
                 raise NotImplementedError
-            return {}, observed(self.functions[name], arguments, slopes, trains)
+            return {}, observed(self.functions[name], arguments, slopes, left)
         except Exception as error:
             return {"error": {"type": type(error).__name__, "where": "", "says": str(error)}}, {}

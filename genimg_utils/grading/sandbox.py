@@ -178,11 +178,11 @@ class Session:
             self.child = child
         return self.child
 
-    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), trains: bool = False) -> Any:
+    def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), left: tuple[int, ...] = ()) -> Any:
         """What a call of the student's function left behind, or what was raised; `Crashed` where it ended Python."""
         child = self.load()
         words, tensors = wire.sent(arguments)
-        request = {"call": name, "arguments": words, "slopes": slopes, "trains": trains, "seed": self.seed}
+        request = {"call": name, "arguments": words, "slopes": slopes, "left": left, "seed": self.seed}
         try:
             said, found = child.ask(request, tensors, self.left(self.question_ends - time.monotonic()))
         except Crashed:

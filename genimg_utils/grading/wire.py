@@ -5,7 +5,7 @@ A message is two lengths, a JSON object and the bytes of its tensors. Nothing th
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -43,14 +43,23 @@ def unpacked(read: Callable[[int], bytes]) -> tuple[dict[str, Any], Observation]
     return said, tensors
 
 
-def mlp(weights: list[Tensor]) -> nn.Sequential:
-    """Linear layers of these weights and biases, [out, in] and [out] in turn, with tanh between them."""
+def mlp(weights: list[Tensor], dropout: float = 0.0) -> nn.Sequential:
+    """Linear layers of these weights and biases, [out, in] and [out] in turn, tanh between them, dropout at the end."""
     layers: list[nn.Module] = []
     for weight, bias in zip(weights[::2], weights[1::2], strict=True):
         layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], dtype=weight.dtype)
         layer.weight, layer.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
         layers += [nn.Tanh(), layer]
-    return nn.Sequential(*layers[1:])
+    return nn.Sequential(*layers[1:], *([nn.Dropout(dropout)] if dropout else []))
+
+
+def copied(network: nn.Module) -> nn.Sequential:
+    """The same layers with weights of their own, in training mode."""
+    return mlp([p.detach() for p in network.parameters()], dropout_of(network))
+
+
+def dropout_of(network: nn.Module) -> float:
+    return next((layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)), 0.0)
 
 
 def sent(arguments: tuple) -> tuple[list[dict[str, Any]], Observation]:
@@ -60,7 +69,7 @@ def sent(arguments: tuple) -> tuple[list[dict[str, Any]], Observation]:
     for i, argument in enumerate(arguments):
         if isinstance(argument, nn.Module):
             parameters = [p.detach().clone() for p in argument.parameters()]
-            words.append({"network": len(parameters)})
+            words.append({"network": len(parameters), "dropout": dropout_of(argument)})
             tensors |= {f"{i}.{n}": p.contiguous() for n, p in enumerate(parameters)}
         elif isinstance(argument, Tensor):
             words.append({"tensor": True})
@@ -75,24 +84,27 @@ def received(words: list[dict[str, Any]], tensors: Observation) -> tuple:
     arguments: list[Any] = []
     for i, word in enumerate(words):
         if "network" in word:
-            arguments.append(mlp([tensors[f"{i}.{n}"] for n in range(word["network"])]))
+            arguments.append(mlp([tensors[f"{i}.{n}"] for n in range(word["network"])], word["dropout"]))
         else:
             arguments.append(tensors[f"{i}"] if "tensor" in word else word["number"])
     return tuple(arguments)
 
 
-def observed(function: Callable[..., Any], arguments: tuple, slopes: tuple[int, ...], trains: bool) -> Observation:
-    """What one call leaves behind: its value, slopes in the arguments named by number, and trained networks.
+def observed(
+    function: Callable[..., Any], arguments: tuple, slopes: tuple[int, ...] = (), left: tuple[int, ...] = ()
+) -> Observation:
+    """What one call leaves behind: its value, and slopes in arguments and arguments as they are left, by number.
 
     A slope is that of the value's sum with weights 1, 2, 3, …, so that no two entries can be exchanged; a network's
-    is that of its first weights. TypeError where the value is none that can be compared.
+    is that of its first weights. Where arguments are looked at, a call may return nothing. TypeError where the value is
+    none that can be compared.
     """
     inputs = [arguments[i] for i in slopes]
     leaves = [next(x.parameters()) if isinstance(x, nn.Module) else x.requires_grad_() for x in inputs]
     value = function(*arguments)
-    if trains:
-        networks = [(i, x) for i, x in enumerate(arguments) if isinstance(x, nn.Module)]
-        return {f"{i}.{n}": p.detach().clone() for i, x in networks for n, p in enumerate(x.parameters())}
+    found = {name: thing for i in left for name, thing in left_behind(i, arguments[i])}
+    if value is None and left:
+        return found
     if value is None or value is ...:
         raise NotImplementedError
     if not isinstance(value, Tensor):
@@ -100,13 +112,28 @@ def observed(function: Callable[..., Any], arguments: tuple, slopes: tuple[int, 
             value = torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError):
             raise TypeError(f"it returned {type(value).__name__}, and numbers are wanted") from None
-    found = {"your answer": plain(value)}
+    found["your answer"] = plain(value)
     if slopes:
         total = (torch.arange(1, value.numel() + 1).view_as(value) * value).sum()
         through = torch.autograd.grad(total, leaves, allow_unused=True) if total.requires_grad else [None] * len(leaves)
         for i, leaf, slope in zip(slopes, leaves, through, strict=True):
             found[f"the slope in argument {i + 1}"] = plain(torch.zeros_like(leaf) if slope is None else slope)
     return found
+
+
+def left_behind(number: int, argument: Any) -> Iterator[tuple[str, Tensor]]:
+    """What became of an argument: a tensor's entries, a network's weights and its mode."""
+    if isinstance(argument, nn.Module):
+        for n, parameter in enumerate(argument.parameters()):
+            yield weight(number, n), plain(parameter)
+        yield f"the mode of argument {number + 1}", torch.tensor([float(argument.training)])
+    else:
+        yield f"argument {number + 1} afterwards", plain(argument)
+
+
+def weight(number: int, n: int) -> str:
+    """The name of a network's n-th parameter, where the network is the argument of that number."""
+    return f"parameter {n + 1} of argument {number + 1}"
 
 
 def plain(value: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def main(descriptor: int, package: str, scratch: str, gibibytes: float) -> None:
                 if function is None or function is ...:
                     raise NotImplementedError
                 arguments = wire.received(words["arguments"], tensors)
-                found = wire.observed(function, arguments, tuple(words["slopes"]), words["trains"])
+                found = wire.observed(function, arguments, tuple(words["slopes"]), tuple(words["left"]))
             message = wire.packed(answer, found)
         except BaseException as error:
             message = wire.packed({"error": described(error)})

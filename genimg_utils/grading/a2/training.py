@@ -18,7 +18,7 @@ from genimg_utils.grading.a2.convention import Convention
 from genimg_utils.grading.question import Caller, Criterion, Question, Verdict, fresh
 from genimg_utils.grading.sandbox import Crashed
 from genimg_utils.grading.seeds import choices, generator
-from genimg_utils.grading.wire import Observation, mlp
+from genimg_utils.grading.wire import Observation, mlp, weight
 
 LATENTS, WIDTH, POINTS, STEPS = 2, 48, 2000, 2500
 # Nats above the entropy of the points. The reference ends at 0.15 ± 0.12 over 16 seeds, the worst at 0.42; its lean is
@@ -124,7 +124,7 @@ class Training(Question):
     def compared(self, caller: Caller) -> Verdict:
         points, before = data(self.convention, self.seed), networks(self.seed)
         try:
-            said, found = caller.call(self.name, fresh((points.train, *before)), trains=True)
+            said, found = caller.call(self.name, fresh((points.train, *before)), left=(1, 2))
         except Crashed as crash:
             return Verdict("✗", 0, f"{crash}.")
         if said.get("error"):
@@ -166,7 +166,7 @@ class Training(Question):
 
 def trained(network: nn.Sequential, found: Observation, number: int) -> nn.Sequential | None:
     """The network with the weights that came back, or None where they are not of its form."""
-    weights = [found.get(f"{number}.{n}") for n, _ in enumerate(network.parameters())]
+    weights = [found.get(weight(number, n)) for n, _ in enumerate(network.parameters())]
     for new, old in zip(weights, network.parameters(), strict=True):
         if new is None or new.shape != old.shape or new.dtype != old.dtype:
             return None
