@@ -90,7 +90,8 @@ def vae(seed: int) -> dict[str, Trained]:
 
     def from_mixture(count: int) -> Tensor:
         mixture.random_state = 1
-        return torch.tensor(mixture.sample(count)[0]).float()
+        z = torch.tensor(mixture.sample(count)[0]).float()  # one component after the other
+        return z[torch.randperm(count, generator=torch.Generator().manual_seed(1))]
 
     def means(z: Tensor) -> Tensor:
         return metrics.in_chunks(lambda c: 2 * D(c).sigmoid() - 1, z)
@@ -159,7 +160,7 @@ MODELS = {  # cheapest first
     "vq-vae": Model(vq_vae, ("VQ-VAE, its prior",), CODES),
     "gan": Model(gan, ("GAN",), GAN | {"steps": GAN_STEPS}),
     "cgan": Model(lambda seed: gan(seed, told=True), ("conditional GAN",), GAN | {"steps": GAN_STEPS}),
-    "vae": Model(vae, ("VAE", "VAE, mixture prior"), VAE | {"steps": VAE_STEPS, "mixture": 50}),
+    "vae": Model(vae, ("VAE", "VAE, mixture prior"), VAE | {"steps": VAE_STEPS, "mixture": 50, "order": "shuffled"}),
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import ArrayLike
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from genimg_utils.figures.gan import panels
 from genimg_utils.figures.vae import ellipse
-from genimg_utils.plotting import GENERATED, REAL, TRUTH, WIDTH, chart, colours, headline, write
+from genimg_utils.plotting import GENERATED, REAL, TRUTH, WIDTH, beside, chart, colours, headline
 
 
 def transport(ways: Mapping[str, tuple[Tensor, Tensor]], title: str = "") -> Figure:
@@ -23,8 +24,17 @@ def transport(ways: Mapping[str, tuple[Tensor, Tensor]], title: str = "") -> Fig
         for points, colour, marker in ((x, REAL, "o"), (y, GENERATED, "s")):
             ax.plot(*points.T, marker, color=colour, markersize=3.5)
             ellipse(ax, points.mean(0), points.T.cov(), colour, fill=False, linewidth=1.2)
-        ax.set(xticks=[], yticks=[], aspect="equal", xlabel=name)
+        bare(ax, name, torch.cat([v for pair in ways.values() for v in pair]))
     return figure
+
+
+def bare(ax: Axes, name: str, points: Tensor) -> None:
+    """Axes without lines, with a name above, that hold all points [n, 2] of all panels."""
+    (left, low), (right, high) = points.amin(dim=0).tolist(), points.amax(dim=0).tolist()
+    margin = 0.06 * max(right - left, high - low)
+    ax.set(xlim=(left - margin, right + margin), ylim=(low - margin, high + margin), aspect="equal")
+    ax.set_title(name, loc="center", fontsize=9)
+    ax.axis("off")
 
 
 def extrapolation(
@@ -32,7 +42,7 @@ def extrapolation(
 ) -> Figure:
     """Distances over 1/N, the number of pictures on the ticks, and each line (height at 0, slope) to where 1/N is 0."""
     figure, ax = chart(title, "number of pictures N, at 1/N", "FD-64")
-    sizes = torch.as_tensor([])
+    sizes, ends = torch.as_tensor([]), []
     for (name, (N, distance)), colour in zip(series.items(), colours(series), strict=True):
         height, slope = lines[name]
         sizes = torch.as_tensor(N).double()
@@ -40,10 +50,12 @@ def extrapolation(
         ax.plot([0, far], [height, height + slope * far], "--", color=colour, linewidth=1.2)
         ax.plot(1 / sizes, torch.as_tensor(distance), "o", color=colour, markersize=4)
         ax.plot(0, height, "D", color=colour, markersize=7, clip_on=False, fillstyle="none")
-        write(ax, f"{name}: {height:.1f} at infinity", (far * 1.02, height + slope * far), colour, 4)
-    ticks = sorted({int(n) for n in sizes if n in (sizes.min(), sizes.max())} | {int(2.2 * sizes.min())})
+        ends.append((f"{name}: {height:.1f} at ∞", colour, height + slope * far))
+    smallest = int(sizes.min())
+    ticks = [smallest, 2 * smallest, 5 * smallest]
     ax.set_xticks([0, *(1 / n for n in ticks)], ["∞", *(f"{n:,}" for n in ticks)])
-    ax.set_xlim(left=0)
+    ax.set_xlim(0, 1.02 / smallest)
+    beside(ax, ends)
     return figure
 
 
@@ -53,14 +65,13 @@ def balls(panels_of: Mapping[str, tuple[Tensor, Tensor, Tensor]], title: str = "
     Centres are real unless the panel's name starts with "generated".
     """
     figure, axes = panels(len(panels_of), len(panels_of), title)
-    reach = max(float(v.abs().max()) for centres, _, others in panels_of.values() for v in (centres, others)) * 1.1
     for ax, (name, (centres, radius, others)) in zip(axes, panels_of.items(), strict=True):
         around = (GENERATED, "s", REAL, "o") if name.startswith("generated") else (REAL, "o", GENERATED, "s")
         for centre, r in zip(centres.tolist(), radius.tolist(), strict=True):
             ax.add_patch(Circle(centre, r, color=around[0], alpha=0.08, linewidth=0))
         ax.plot(*centres.T, around[1], color=around[0], markersize=3)
         ax.plot(*others.T, around[3], color=around[2], markersize=3.5, fillstyle="none")
-        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal", xlabel=name)
+        bare(ax, name, torch.cat([v for c, _, o in panels_of.values() for v in (c, o)]))
     return figure
 
 
@@ -88,7 +99,8 @@ def table(
                 box.set_hatch(hatch)
                 ax.add_patch(box)
             weight = "bold" if mark else "normal"
-            ax.text(left + step / 2, row + 0.5, values[key], ha="center", va="center", weight=weight, fontsize=9)
+            said = values[key].replace("-", "−")
+            ax.text(left + step / 2, row + 0.5, said, ha="center", va="center", weight=weight, fontsize=9)
     if note:
         ax.text(0, len(cells) + 0.55, note, va="center", fontsize=9, color=TRUTH)
     ax.set(xlim=(0, WIDTH), ylim=(len(cells) + (0.9 if note else 0.1), -1.5))
