@@ -183,3 +183,22 @@ def test_in_a_kernel():
     assert "application/vnd.jupyter.widget-view+json" in widget.data
     assert [(output.output_type, output.get("evalue")) for output in move] == [("error", "too far")]
     assert [output.metadata["image/png"]["alt"] for output in chart] == ["It rises"]
+
+
+def test_which_is_real_counts_clicks_and_forgets_no_pair(shown):
+    real, generated = torch.ones(5, 1, 4, 4), -torch.ones(5, 1, 4, 4)
+    left, explorer = widgets.two_alternatives(real, generated, "title", seed=1, scale=1)
+    assert len(shown) == 1
+    assert 0 < left.sum() < 5
+    picture, buttons, said = explorer.children
+    assert said.value.startswith("Click")
+    for i in range(7):  # beyond the last pair it begins again
+        pair = np.asarray(Pillow.open(BytesIO(picture.value)))
+        assert (pair[0, 0] == 255) == bool(left[i % 5])
+        assert pair[0, 0] + pair[0, -1] == 255
+        buttons.children[0 if left[i % 5] else 1].click()
+        assert said.value.startswith(f"{i + 1} of {i + 1} right")
+    buttons.children[1 if left[2] else 0].click()
+    assert said.value == "7 of 8 right; who guesses has 4 ± 3 in 95 of 100 cases"
+    again, _ = widgets.two_alternatives(real, generated, seed=1)
+    assert torch.equal(left, again)
