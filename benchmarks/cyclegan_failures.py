@@ -1,0 +1,225 @@
+"""What each part of a CycleGAN is worth, and how it fails, against the truth: `python benchmarks/cyclegan_failures.py`.
+
+Writes results/cyclegan_failures.json, from which chapter 10 takes its tables. Parts: `ablation` (the recipe of chapter
+09, shorter, with one thing changed), `flowers` (winter hides them: a message), `paint` (two colours of houses: a wrong
+bijection). A row that is there with the same steps is not run again. Runs stand beside each other on one thread each.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from cyclegan_training import judged, pair, scaled, truth, usual_step, with_more
+from gan_training import beside_each_other, machine
+from torch import Tensor, nn
+
+from genimg_utils import recipes, seasons, unpaired
+from genimg_utils.losses import cyclegan
+from genimg_utils.networks import Residual, Translator
+from genimg_utils.recipes import CYCLEGAN, train_cyclegan
+from genimg_utils.training import Run
+
+RESULTS = Path(__file__).resolve().parent / "results" / "cyclegan_failures.json"
+STEPS = 1_200
+NOISES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)  # standard deviations, in [−1, 1]
+Step = Callable[..., dict[str, Tensor]]
+
+
+# ---- changes of the recipe
+
+
+def one_way(x: Tensor, y: Tensor, G: nn.Module, F: nn.Module, *_: nn.Module) -> Tensor:
+    """Only what begins in X has to come back."""
+    return CYCLEGAN["cycle"] * cyclegan.cycle(x, F(G(x)))
+
+
+def six_calls(x: Tensor, y: Tensor, *players: Any, **_: Any) -> dict[str, Tensor]:
+    """The step for generators with BatchNorm, which must not see summers and winters in one batch."""
+    logged = usual_step(x, y, *players, (Tensor.detach, Tensor.detach))
+    return {name: torch.tensor(value) for name, value in logged.items()}
+
+
+def noisy(sigma: float) -> Step:
+    """A step in which noise falls on what is translated back, and on nothing else."""
+
+    def step(x: Tensor, y: Tensor, G: nn.Module, F: nn.Module, *others: Any, **how: Any) -> dict[str, Tensor]:
+        weight = how.pop("cycle")
+
+        def around(x: Tensor, y: Tensor, G: nn.Module, F: nn.Module, *_: nn.Module) -> Tensor:
+            there, back = G(x), F(y)
+            x_again, y_again = (m(v + sigma * torch.randn_like(v)) for m, v in ((F, there), (G, back)))
+            return weight * (cyclegan.cycle(x, x_again) + cyclegan.cycle(y, y_again))
+
+        return with_more(around)(x, y, G, F, *others, cycle=0.0, **how)
+
+    return step
+
+
+class Normed(Translator):
+    """The translator with a norm after each convolution but the last."""
+
+    def __init__(self, norm: Callable[[int], nn.Module]):
+        super().__init__()
+        for block in self.body:
+            if isinstance(block, Residual):
+                block.body = with_norms(block.body, norm)
+        *first, last = self.body
+        self.body = nn.Sequential(*with_norms(nn.Sequential(*first), norm), last)
+
+
+def with_norms(layers: nn.Sequential, norm: Callable[[int], nn.Module]) -> nn.Sequential:
+    parts: list[nn.Module] = []
+    for layer in layers:
+        parts.append(layer)
+        if isinstance(layer, nn.Conv2d):
+            parts.append(norm(layer.out_channels))
+    return nn.Sequential(*parts)
+
+
+ABLATION: dict[str, dict[str, Any]] = {  # settings of the recipe; "step" and "translator" take the place of its own
+    "the recipe": {},
+    "without the cycle": {"cycle": 0.0},
+    "cycle from X only": {"cycle": 0.0, "step": with_more(one_way)},
+    "without identity": {"identity": 0.0},
+    "identity 10": {"identity": 10.0},
+    "a pool of 50": {"pool": 50},
+    "cross-entropy": {"objective": "non_saturating"},
+    "discriminators as fast": {"learning_rate_D": CYCLEGAN["learning_rate"]},
+    "InstanceNorm": {"translator": partial(Normed, nn.InstanceNorm2d)},
+    "BatchNorm": {"translator": partial(Normed, nn.BatchNorm2d), "step": six_calls},
+}
+FLOWERS: dict[str, dict[str, Any]] = {
+    "the recipe": {},
+    "noise on the way back": {"step": noisy(0.1)},
+    "λ = 1": {"cycle": 1.0},
+}
+PAINT: dict[str, dict[str, Any]] = {"identity 2": {}, "without identity": {"identity": 0.0}}
+
+
+@torch.enable_grad()
+def trained(changes: dict[str, Any], steps: int, seed: int) -> Run:
+    """The recipe with these changes."""
+    settings = {name: value for name, value in changes.items() if name not in ("step", "translator")}
+    with tempfile.TemporaryDirectory(prefix="genimg-bench-") as runs, ExitStack() as changed:
+        os.environ |= {"GENIMG_RUNS": runs, "GENIMG_THREADS": "1"}
+        if "step" in changes:
+            changed.enter_context(patch.object(recipes, "cyclegan_step", changes["step"]))
+        if "translator" in changes:
+            changed.enter_context(patch.object(recipes, "Translator", changes["translator"]))
+        return train_cyclegan(steps=steps, seed=seed, **settings)
+
+
+# ---- what is measured
+
+
+@torch.no_grad()
+def ablated(what: str, steps: int, seed: int) -> dict[str, Any]:
+    """The error against the truth, and what comes back of a picture."""
+    G, F = pair(trained(ABLATION[what], steps, seed))
+    test = truth()
+    returned = [cyclegan.cycle(x, b(a(x))).item() / 2 for x, a, b in ((test.A, G, F), (test.B, F, G))]
+    return judged(G, F, test) | {"returned": [round(r, 4) for r in returned]}
+
+
+def held_out(**switches: bool) -> tuple[seasons.Scenes, Tensor, Tensor]:
+    """The scenes of the test, and both renderings in [−1, 1]."""
+    scenes = seasons.scenes(unpaired.SCENES["test"], 3, **switches)
+    A, B = (scaled(torch.from_numpy(seasons.render(scenes, season))) for season in seasons.SEASONS)
+    return scenes, A, B
+
+
+@torch.no_grad()
+def message(what: str, steps: int, seed: int) -> dict[str, Any]:
+    """How much of the flowers comes back through a winter that should not show them, and what noise does to it."""
+    G, F = pair(trained(FLOWERS[what] | {"flowers": True}, steps, seed))
+    _, x, winter = held_out(flowers=True)
+    bare, _ = (scaled(torch.from_numpy(seasons.render(held_out()[0], season))) for season in seasons.SEASONS)
+    flowers = (x - bare).abs().mean(dim=1) > 0.1  # pixels, [N, S, S]
+    generator = torch.Generator().manual_seed(0)
+
+    def back(sigma: float) -> float:
+        y = G(x)
+        again = F(y + sigma * torch.randn(y.shape, generator=generator))
+        return 1 - (off(again, x, flowers) / off(bare, x, flowers))
+
+    return {
+        "recovered": {f"{sigma:g}": round(back(sigma), 4) for sigma in NOISES},
+        "levels": round(127.5 * off(G(x), G(bare), flowers), 2),  # of 255, where the flowers stood
+        "true": round(1 - off(F(winter), x, flowers) / off(bare, x, flowers), 4),  # from real winters: nothing to read
+        "share": judged(G, F, truth(flowers=True))["share"],
+    }
+
+
+def off(a: Tensor, b: Tensor, where: Tensor) -> float:
+    """Mean absolute difference over some pixels."""
+    return (a - b).abs().mean(dim=1)[where].mean().item()
+
+
+@torch.no_grad()
+def bijection(what: str, steps: int, seed: int) -> dict[str, Any]:
+    """The share of houses that get the other house's colour, in both directions."""
+    G, F = pair(trained(PAINT[what] | {"paint": True}, steps, seed))
+    scenes, A, B = held_out(paint=True)
+    other = scenes._replace(paint=1 - scenes.paint)
+    A_other, B_other = (scaled(torch.from_numpy(seasons.render(other, season))) for season in seasons.SEASONS)
+    house = torch.from_numpy(seasons.masks(scenes)["house"])
+    swapped = [wrong_share(m, true, false, house) for m, true, false in ((G(A), B, B_other), (F(B), A, A_other))]
+    return {"swapped": [round(s, 4) for s in swapped]} | judged(G, F, truth(paint=True))
+
+
+def wrong_share(mapped: Tensor, true: Tensor, false: Tensor, house: Tensor) -> float:
+    """How many of the pictures have a house nearer to the other paint than to its own."""
+    near = [((mapped - t).abs().mean(dim=1) * house).sum(dim=(1, 2)) for t in (true, false)]
+    return (near[0] > near[1]).double().mean().item()
+
+
+PARTS: dict[str, tuple[dict[str, dict[str, Any]], Callable[..., dict[str, Any]], int]] = {
+    "ablation": (ABLATION, ablated, 3),
+    "flowers": (FLOWERS, message, 3),
+    "paint": (PAINT, bijection, 5),
+}
+
+
+def measure(task: tuple[str, str, int, int]) -> dict[str, Any]:
+    part, what, steps, seed = task
+    torch.set_num_threads(1)
+    return {"part": part, "what": what, "seed": seed, "steps": steps} | PARTS[part][1](what, steps, seed)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="measure one part, keep the others")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    chosen = parser.parse_args(arguments)
+    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"rows": []}
+    found |= {
+        "recipe": CYCLEGAN,
+        "machine": machine(),
+        "dataset": "seasons 32 × 32, 4,000 scenes a domain, 500 held out",
+    }
+    tasks = [
+        (part, what, chosen.steps, seed)
+        for seed in range(max(seeds for *_, seeds in PARTS.values()))
+        for part, (variants, _, seeds) in PARTS.items()
+        if chosen.only in (None, part) and seed < seeds
+        for what in variants
+    ]
+    there = {(row["part"], row["what"], row["steps"], row["seed"]) for row in found["rows"]}
+    tasks = [task for task in tasks if task not in there]
+    for start in range(0, len(tasks), chosen.workers):  # written after each handful: nothing is lost
+        found["rows"] += beside_each_other(measure, tasks[start : start + chosen.workers], chosen.workers)
+        RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
