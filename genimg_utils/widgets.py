@@ -116,7 +116,8 @@ class TwoAlternatives(VBox):
             button.on_click(answer)
         ask()
 
-    __repr__ = Explorer.__repr__
+    def __repr__(self) -> str:
+        return "(Run this cell in Jupyter or Colab, and pairs with two buttons appear here.)"
 
     @staticmethod
     def verdict(answers: Sequence[bool]) -> str:
