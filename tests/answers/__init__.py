@@ -1,6 +1,7 @@
 """Answers to every exercise, one file a chapter: right in other styles, wrong as learners write them."""
 
 from answers import (
+    cyclegan_failures,
     cyclegan_maths,
     cyclegan_training,
     gan_failures,
@@ -25,5 +26,6 @@ CHAPTERS = [
     vae_failures,
     cyclegan_maths,
     cyclegan_training,
+    cyclegan_failures,
     judging_images,
 ]
