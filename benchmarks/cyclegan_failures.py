@@ -2,7 +2,8 @@
 
 Writes results/cyclegan_failures.json, from which chapter 10 takes its tables. Parts: `ablation` (the recipe of chapter
 09, shorter, with one thing changed), `flowers` (winter hides them: a message), `paint` (two colours of houses: a wrong
-bijection). A row that is there with the same steps is not run again. Runs stand beside each other on one thread each.
+bijection), `game` (pictures for a slider of λ). A row that is there with the same steps is not run again. Runs stand
+beside each other on one thread each.
 """
 
 import argparse
@@ -22,14 +23,14 @@ from cyclegan_training import judged, pair, scaled, truth, usual_step, with_more
 from gan_training import beside_each_other, machine
 from torch import Tensor, nn
 
-from genimg_utils import recipes, seasons, unpaired
+from genimg_utils import plotting, recipes, seasons, unpaired
 from genimg_utils.losses import cyclegan
 from genimg_utils.networks import Residual, Translator
 from genimg_utils.recipes import CYCLEGAN, train_cyclegan
 from genimg_utils.training import Run
 
 RESULTS = Path(__file__).resolve().parent / "results" / "cyclegan_failures.json"
-STEPS = 1_200
+STEPS = 2_000
 NOISES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)  # standard deviations, in [−1, 1]
 Step = Callable[..., dict[str, Tensor]]
 
@@ -102,6 +103,7 @@ FLOWERS: dict[str, dict[str, Any]] = {
     "noise on the way back": {"step": noisy(0.1)},
     "λ = 1": {"cycle": 1.0},
 }
+GAME: dict[str, dict[str, Any]] = {f"λ = {weight}": {"cycle": float(weight)} for weight in (0, 1, 3, 10, 30)}
 PAINT: dict[str, dict[str, Any]] = {"identity 2": {}, "without identity": {"identity": 0.0}}
 
 
@@ -159,6 +161,17 @@ def message(what: str, steps: int, seed: int) -> dict[str, Any]:
     }
 
 
+@torch.no_grad()
+def game(what: str, steps: int, seed: int) -> dict[str, Any]:
+    """A small picture for the slider: six G(x), above the F(G(x)) that they give, of summers with flowers."""
+    G, F = pair(trained(GAME[what] | {"flowers": True}, steps, seed))
+    _, x, winter = held_out(flowers=True)
+    there, back = G(x[:6]), F(G(x[:6]))
+    plotting.save_images(torch.cat([there, back]), RESULTS.with_name(f"cyclegan_game_{what[4:]}.png"), rows=2)
+    returned, wrong = cyclegan.cycle(x, F(G(x))).item() / 2, cyclegan.cycle(winter, G(x)).item() / 2
+    return {"returned": round(returned, 4), "wrong": round(wrong, 4)}
+
+
 def off(a: Tensor, b: Tensor, where: Tensor) -> float:
     """Mean absolute difference over some pixels."""
     return (a - b).abs().mean(dim=1)[where].mean().item()
@@ -186,6 +199,7 @@ PARTS: dict[str, tuple[dict[str, dict[str, Any]], Callable[..., dict[str, Any]],
     "ablation": (ABLATION, ablated, 3),
     "flowers": (FLOWERS, message, 3),
     "paint": (PAINT, bijection, 5),
+    "game": (GAME, game, 1),
 }
 
 
