@@ -1,6 +1,8 @@
 """Figures of the chapters on CycleGANs draw what they were given."""
 
+import numpy as np
 import torch
+from PIL import Image
 
 from genimg_utils.figures import cyclegan
 
@@ -44,3 +46,13 @@ def test_fields_are_shaded_by_strength_with_the_square_on_them():
     (square,) = ax.patches
     assert (square.get_xy(), square.get_width(), square.get_height()) == ((3, 2), 3, 3)
     assert ax.yaxis_inverted()
+
+
+def test_a_sheet_is_enlarged_without_smoothing():
+    pixels = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
+    figure = cyclegan.sheet({"other": Image.new("RGB", (1, 1)), "this": Image.fromarray(pixels)}, "this")
+    shown = figure.axes[0].images[0].get_array()
+    assert shown.shape == (6, 12, 3)
+    assert (shown[::3, ::3] == pixels).all()
+    assert (shown[1::3, 2::3] == pixels).all()
+    assert figure.axes[0].get_title("left") == "this"

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
+from PIL.Image import Image
 from torch import Tensor
 
 from genimg_utils.figures.gan import panels as square_panels
-from genimg_utils.plotting import GENERATED, REAL, Images
+from genimg_utils.plotting import GENERATED, REAL, Images, framed
 
 FIRST, SECOND = REAL, "#E69F00"  # as far apart in grey as in colour
 
@@ -65,6 +67,12 @@ def fields(seen: Mapping[str, tuple[Images, tuple[int, int, int]]], title: str =
         ax.set(xticks=[], yticks=[], xlabel=name, aspect="equal")
         ax.invert_yaxis()
     return figure
+
+
+def sheet(sheets: Mapping[str, Image], name: str) -> Figure:
+    """The one that is named of several small pictures, every pixel a block of 3 × 3, its name above it."""
+    pixels = np.asarray(sheets[name].convert("RGB"))
+    return framed(pixels.repeat(3, axis=0).repeat(3, axis=1), name)
 
 
 def row(count: int, title: str) -> tuple[Figure, list[Axes]]:
