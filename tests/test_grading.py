@@ -389,7 +389,7 @@ def made_up(**marks: int) -> report.Report:
         {"name": n, "title": n, "marks": m, "of": 10, "mark": "✓" if m == 10 else "✗", "text": "<b>why</b>",
          "known": m < 10, "read": "chapter 05"} for n, m in marks.items()
     ]  # fmt: skip
-    about = {"assignment": "a2", "problem": "", "cells": {"3": "<script>"}, "by_hand": 10}
+    about = {"assignment": "a2", "problem": "", "handout": "abcdef", "cells": {"3": "<script>"}, "by_hand": 10}
     return about | {"parts": parts, "marks": sum(marks.values()), "of": 10 * len(marks)}
 
 
@@ -403,9 +403,9 @@ def test_pages_and_tables_take_nothing_literally() -> None:
     assert "14 of 20 marks" in page
     assert "mean 9.0 of 20" in summary
     assert report.table(every).splitlines() == [
-        "student,marks,of,kl,elbo,problem",
-        "'=cmd(),14,20,10,4,",
-        "<i>ann</i>,4,20,0,4,",
+        "student,marks,of,kl,elbo,hand-out,problem",
+        "'=cmd(),14,20,10,4,abcdef,",
+        "<i>ann</i>,4,20,0,4,abcdef,",
     ]
 
 

@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     door.add_argument("--html", type=Path, help="where the student's feedback goes")
     door.add_argument("--out", type=Path, default=Path("marks"), help="for a folder: where table and pages go")
     door.add_argument("--jobs", type=int, default=2, help="for a folder: how many are graded at once")
+    door.add_argument("--variants", type=int, default=1, help="how many hand-outs were made of the seed")
     door.add_argument("--gradescope", type=Path, metavar="RESULTS", help="also write Gradescope's results.json")
     door.add_argument("--classroom", action="store_true", help="points and exit code for GitHub Classroom")
     door.add_argument("--nbgrader", action="store_true", help="the folder is an nbgrader course: fill its gradebook")
@@ -75,7 +76,7 @@ def graded(chosen: argparse.Namespace) -> int:
         parser().error(f"there is no assignment {chosen.assignment!r}: {', '.join(grade.ASSIGNMENTS)}.")
     if chosen.submission.is_dir():
         return graded_folder(chosen)
-    result = grade.grade(chosen.assignment, chosen.submission, chosen.seed)
+    result = grade.grade(chosen.assignment, chosen.submission, chosen.seed, variants=chosen.variants)
     if chosen.json:
         chosen.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if chosen.html:
@@ -99,7 +100,9 @@ def graded_folder(chosen: argparse.Namespace) -> int:
         reports = gradebook.enter(chosen.assignment, chosen.submission, chosen.seed, chosen.jobs)
         print(f"{len(reports)} graded, in the gradebook: now run nbgrader generate_feedback {chosen.assignment}.")
         return 0
-    reports = folder.grade_all(chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs)
+    reports = folder.grade_all(
+        chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs, chosen.variants
+    )
     print(
         f"{len(reports)} graded: {chosen.out}/marks.csv, similar.csv, summary.html, and a page a student in feedback/."
     )

@@ -34,13 +34,21 @@ def plain(name: str) -> str:
     return f"{safe[:70].strip('. ') or 'unnamed'}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:6]}"
 
 
-def grade_all(assignment: str, folder: Path, seed: str, out: Path, jobs: int = 2) -> dict[str, report.Report]:
+def grade_all(
+    assignment: str, folder: Path, seed: str, out: Path, jobs: int = 2, variants: int = 1
+) -> dict[str, report.Report]:
     """Grades a folder; writes marks.csv, similar.csv, summary.html and a page a student, and gives every report."""
-    return grade_found(assignment, submissions(folder), seed, out, jobs)
+    return grade_found(assignment, submissions(folder), seed, out, jobs, variants=variants)
 
 
 def grade_found(
-    assignment: str, found: dict[str, Path], seed: str, out: Path, jobs: int = 2, limits: Limits | None = None
+    assignment: str,
+    found: dict[str, Path],
+    seed: str,
+    out: Path,
+    jobs: int = 2,
+    limits: Limits | None = None,
+    variants: int = 1,
 ) -> dict[str, report.Report]:
     """The same for notebooks by student; what is graded already, and unchanged, is not graded again."""
     torch.set_num_threads(1)
@@ -49,9 +57,9 @@ def grade_found(
 
     def one(student: str) -> tuple[str, report.Report]:
         place = out / "feedback" / f"{student}.json"
-        result = known(place, found[student], grade.key(assignment, seed))
+        result = known(place, found[student], grade.key(assignment, seed, variants))
         if result is None:
-            result = grade.grade(assignment, found[student], seed, limits)
+            result = grade.grade(assignment, found[student], seed, limits, variants=variants)
             place.with_suffix(".html").write_text(report.feedback(result, student), encoding="utf-8")
             place.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return student, result

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genimg_utils.grading import a2, seeds, submission
+from genimg_utils.grading import a1, a2, seeds, submission
 from genimg_utils.grading.question import Question, Verdict
 from genimg_utils.grading.sandbox import Limits, Session
 
-ASSIGNMENTS = {a2.NAME: a2}
-VERSION = 1  # of what is graded and how: results of another version are made again
+ASSIGNMENTS: dict[str, Any] = {about.NAME: about for about in (a1, a2)}
+VERSION = 2  # of what is graded and how: results of another version are made again
 
 
-def key(assignment: str, seed: str) -> str:
-    """A fingerprint of seed and version, by which results are known again; the seed cannot be read off it."""
-    return hmac.new(seed.encode(), f"{assignment}/{VERSION}".encode(), hashlib.sha256).hexdigest()[:16]
+def key(assignment: str, seed: str, variants: int = 1) -> str:
+    """A fingerprint of seed, hand-outs and version, by which results are known again; it does not tell the seed."""
+    return hmac.new(seed.encode(), f"{assignment}/{VERSION}/{variants}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def grade(
@@ -26,21 +26,26 @@ def grade(
     seed: str,
     limits: Limits | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    variants: int = 1,
 ) -> dict[str, Any]:
-    """Marks and feedback for one notebook, ready for JSON."""
+    """Marks and feedback for one notebook, ready for JSON; by its own hand-out, where there are several of them."""
     about, limits, start = ASSIGNMENTS[assignment], limits or Limits(), time.monotonic()
-    questions = about.questions(about.drawn(seed), seed)
-    report: dict[str, Any] = {"assignment": assignment, "key": key(assignment, seed), "of": 0, "marks": 0}
-    report |= {"problem": "", "sha256": "", "cells": {}, "walls": [], "words": {}}
+    report: dict[str, Any] = {"assignment": assignment, "key": key(assignment, seed, variants), "of": 0, "marks": 0}
+    report |= {"problem": "", "handout": "", "sha256": "", "cells": {}, "walls": [], "words": {}}
     try:
         handed_in = submission.read(path)
     except submission.Unreadable as error:
         report["problem"] = str(error)
+        questions = about.questions(about.drawn(seed), seed)
         verdicts = [Verdict("✗", 0, "the notebook could not be read.") for _ in questions]
         return finished(report, questions, verdicts, about, start)
     report |= {"sha256": handed_in.sha256, "words": {k[:40]: v[:5000] for k, v in handed_in.words.items()}}
-    if handed_in.handout not in ("", seeds.fingerprint(about.drawn(seed))):
+    handouts = {seeds.fingerprint(about.drawn(own)): own for own in seeds.variants(seed, variants)}
+    report["handout"] = handed_in.handout if handed_in.handout in handouts else next(iter(handouts))
+    if handed_in.handout != report["handout"] and (handed_in.handout or variants > 1):
         report["problem"] = "this is another hand-out than the one that is graded: ask which is yours."
+    own = handouts[report["handout"]]
+    questions = about.questions(about.drawn(own), own)
     session = Session(handed_in.cells, limits)
     try:
         # Examples of all questions first: what student code says before it has seen hidden inputs may be shown.

@@ -7,6 +7,7 @@ nbgrader makes the release version, collects what students hand in, and writes i
 import json
 from html import escape
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from genimg_utils.grading import folder, grade, submission
@@ -28,7 +29,11 @@ def source(handed_out: dict[str, Any], points: dict[str, int]) -> dict[str, Any]
         if name := genimg.get("answer"):
             cell["metadata"]["nbgrader"] = marked(name, points[name])
             blank = "    raise NotImplementedError"
-            cell["source"] = cell["source"].replace(blank, f"    ### BEGIN SOLUTION\n{blank}\n    ### END SOLUTION")
+            region = f"    ### BEGIN SOLUTION\n{blank}\n    ### END SOLUTION"
+            if blank in cell["source"]:
+                cell["source"] = cell["source"].replace(blank, region)
+            else:  # code to repair: nbgrader puts a line below it that says so, and stops
+                cell["source"] += f"\n\n\n{dedent(region)}"
         elif name := genimg.get("text"):
             cell["metadata"]["nbgrader"] = marked(name, points[name])
     return handed_out

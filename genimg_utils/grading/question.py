@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +12,7 @@ from genimg_utils.check import Function, close, kind, same_shape, shape, short
 from genimg_utils.grading.sandbox import Crashed, error_of
 from genimg_utils.grading.wire import Observation, copied, observed
 
-BLANK = "not answered yet"
+BLANK, BLANK_CODE = "not answered yet", "raise NotImplementedError"
 
 
 class Caller(Protocol):
@@ -67,10 +67,16 @@ class Question:
     criteria: dict[str, Criterion]
     wrong: Mapping[str, Sequence[Function]] = field(default_factory=dict)
     tolerance: float = 1e-4
+    modules: bool = False  # whether the example's networks are modules, and not only functions
 
     @property
     def marks(self) -> int:
         return sum(criterion.marks for criterion in self.criteria.values())
+
+    @property
+    def handed(self) -> str:
+        """The function as handed out: a blank that stops the notebook where it is called."""
+        return f"{self.stub}\n    {BLANK_CODE}"
 
     @property
     def shown(self) -> Criterion:
@@ -89,8 +95,10 @@ class Question:
             return Verdict("✗", 0, f"{crash}.")
         if said.get("error"):
             return self.failed(said, shown=True)
-        fault = self.unlike(found, observed(self.reference, fresh(self.example), left=self.shown.left))
-        return Verdict("✗", 0, fault) if fault else None
+        public = replace(self.shown, cases=[self.example], slopes=())
+        fault = self.unlike(found, self.calls(self.reference, public)[0])
+        known = self.known(public, [found]) if fault else ""
+        return Verdict("✗", 0, known or fault, bool(known)) if fault else None
 
     def failed(self, said: dict[str, Any], shown: bool) -> Verdict:
         """The verdict on an exception. What a student's code says of hidden inputs is kept back, its name of it too."""
@@ -105,17 +113,22 @@ class Question:
 
     def compared(self, caller: Caller) -> Verdict:
         """The marks of every criterion that holds, and a sentence on the first that does not."""
-        earned, text, known = 0, "", False
-        for criterion in self.criteria.values():
+        held: set[str] = set()
+        text, known = "", False
+        for name, criterion in self.criteria.items():
             try:
                 fault, yours, right = self.held(caller, criterion)
             except Crashed as crash:
-                return Verdict("✗", earned, text or f"{crash}.", known)
+                return Verdict("✗", self.merit(held), text or f"{crash}.", known)
             if not fault and self.agree(yours, right):
-                earned += criterion.marks
+                held.add(name)
             elif not text:
-                text, known = (fault, False) if fault else self.told(criterion, yours, right)
-        return Verdict("✗", earned, text, known) if text else Verdict("✓", earned, "right.")
+                text, known = self.told(criterion, yours, right, fault)
+        return Verdict("✗", self.merit(held), text, known) if text else Verdict("✓", self.marks, "right.")
+
+    def merit(self, held: set[str]) -> int:
+        """The marks for the criteria that hold."""
+        return sum(self.criteria[name].marks for name in held)
 
     def held(self, caller: Caller, criterion: Criterion) -> tuple[str, list[Observation], list[Observation]]:
         """What keeps the calls of a criterion from being compared, or nothing; what they gave, and should have."""
@@ -126,25 +139,47 @@ class Question:
             if said.get("error"):
                 return f"on an input that the example lacks, {self.failed(said, shown=False).text}", yours, right
             yours.append(found)
-            right.append(observed(self.reference, fresh(case), criterion.slopes, criterion.left))
+            right += self.calls(self.reference, replace(criterion, cases=[case]))
             if fault := self.unlike(found, right[-1]):
                 return fault, yours, right
         return "", yours, right
 
-    def told(self, criterion: Criterion, yours: list[Observation], right: list[Observation]) -> tuple[str, bool]:
+    def told(
+        self, criterion: Criterion, yours: list[Observation], right: list[Observation], fault: str = ""
+    ) -> tuple[str, bool]:
         """The sentence on a wrong answer, and whether it is a known misconception."""
-        for hint, functions in self.wrong.items():
-            if any(self.agree(yours, self.calls(f, criterion)) for f in functions):
-                return hint, True
-        if criterion.hint:
+        if hint := self.known(replace(criterion, cases=criterion.cases[: len(yours)]), yours):
+            return hint, True
+        if criterion.hint and not fault:
             return criterion.hint, True
-        return self.difference(criterion, yours, right), False
+        return fault or self.difference(criterion, yours, right), False
+
+    def known(self, criterion: Criterion, yours: list[Observation]) -> str:
+        """The hint of the wrong answer that gives the same, or nothing."""
+        for hint, functions in self.wrong.items():
+            if yours and any(self.same(f, criterion, yours) for f in functions):
+                return hint
+        return ""
+
+    def same(self, function: Function, criterion: Criterion, yours: list[Observation]) -> bool:
+        """Whether a function of the grader's own, which may raise what it likes, gives the same."""
+        try:
+            return self.agree(yours, self.calls(function, criterion))
+        except Exception:
+            return False
 
     def calls(self, function: Function, criterion: Criterion) -> list[Observation]:
-        return [observed(function, fresh(case), criterion.slopes, criterion.left) for case in criterion.cases]
+        """What a function of the grader's own leaves behind, with the random numbers that students' code draws."""
+        found = []
+        for case in criterion.cases:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                found.append(observed(function, fresh(case), criterion.slopes, criterion.left))
+        return found
 
     def agree(self, these: list[Observation], those: list[Observation]) -> bool:
-        return all(self.close(a[part], b[part]) for a, b in zip(these, those, strict=True) for part in b)
+        pairs = zip(these, those, strict=True)
+        return all(part in a and self.close(a[part], b[part]) for a, b in pairs for part in b)
 
     def close(self, a: Tensor, b: Tensor) -> bool:
         return close(a, b, self.tolerance)
@@ -170,7 +205,7 @@ class Question:
             if not self.close(mine[part], true[part])
         )
         off = int((~torch.isclose(a, b, rtol=self.tolerance, atol=self.tolerance)).sum())
-        given = ", ".join(short(x) if not isinstance(x, nn.Module) else "a decoder" for x in hidden(case))
+        given = ", ".join(short(x) if not isinstance(x, nn.Module) else "a network" for x in hidden(case))
         return f"given {given}, {off} of {b.numel()} entries of {part} are off. Expected: {self.holds}."
 
 
@@ -196,6 +231,8 @@ class InProcess:
         try:
             if name not in self.functions:
                 raise NotImplementedError
-            return {}, observed(self.functions[name], arguments, slopes, left)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                return {}, observed(self.functions[name], arguments, slopes, left)
         except Exception as error:
             return {"error": {"type": type(error).__name__, "where": "", "says": str(error)}}, {}

@@ -66,10 +66,12 @@ def table(reports: Mapping[str, Report]) -> str:
     names = [part["name"] for part in next(iter(reports.values()))["parts"]] if reports else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["student", "marks", "of", *names, "problem"])
+    writer.writerow(["student", "marks", "of", *names, "hand-out", "problem"])
     for student, report in reports.items():
         marks = [part["marks"] for part in report["parts"]]
-        writer.writerow([harmless(student), report["marks"], report["of"], *marks, harmless(report["problem"])])
+        writer.writerow(
+            [harmless(student), report["marks"], report["of"], *marks, report["handout"], harmless(report["problem"])]
+        )
     return text.getvalue()
 
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
+
+Draw = Callable[..., Tensor]  # draw(*size), normal numbers
 
 
 def number(words: str) -> int:
@@ -20,6 +23,19 @@ def choices(words: str) -> Callable[[list[Any]], Any]:
 
 def generator(words: str) -> torch.Generator:
     return torch.Generator().manual_seed(number(words))
+
+
+def drawing(words: str) -> Draw:
+    """Normal numbers of this seed; those of examples have two digits, so that a notebook can show them."""
+    source = generator(words)
+    if words.startswith("example/"):
+        return lambda *size: (100 * torch.randn(size, generator=source)).round() / 100
+    return lambda *size: torch.randn(size, generator=source)
+
+
+def variants(seed: str, count: int) -> list[str]:
+    """The seeds of so many hand-outs of one secret, the first of them the secret itself."""
+    return [seed, *(f"{seed}/{n}" for n in range(2, count + 1))]
 
 
 def fingerprint(convention: Any) -> str:

@@ -6,29 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, randn
+from torch import Tensor
 
 from genimg_utils.check import Function
 from genimg_utils.check.common import NO_GRADIENT
 from genimg_utils.grading.a2 import convention as of
 from genimg_utils.grading.a2.convention import AVERAGED, MINUS, Convention
 from genimg_utils.grading.question import Criterion, Question
-from genimg_utils.grading.seeds import generator
+from genimg_utils.grading.seeds import Draw, drawing
 from genimg_utils.grading.wire import mlp
-
-Draw = Callable[..., Tensor]  # draw(*size), normal numbers
 
 # The encoder's second output where the posterior is very narrow, and very wide.
 FAR = {"log σ²": (-60.0, 80.0), "log σ": (-30.0, 40.0), "log 1/σ²": (60.0, -80.0), "softplus⁻¹ σ": (-30.0, 200.0)}
 NARROW = "right, except where the posterior is very narrow or very wide: something overflows, underflows or is cut off."
-
-
-def drawing(words: str) -> Draw:
-    """Normal numbers of this seed; those of examples have two digits, so that a notebook can show them."""
-    source = generator(words)
-    if words.startswith("example/"):
-        return lambda *size: (100 * randn(size, generator=source)).round() / 100
-    return lambda *size: randn(size, generator=source)
 
 
 def posteriors(draw: Draw, *sizes: tuple[int, int]) -> list[tuple[Tensor, Tensor]]:

@@ -9,9 +9,10 @@ from torch.distributions import Normal
 
 from genimg_utils.check import Function
 from genimg_utils.grading.a2 import convention as of
-from genimg_utils.grading.a2.closed import Draw, drawing, posteriors
+from genimg_utils.grading.a2.closed import posteriors
 from genimg_utils.grading.a2.convention import MINUS, Convention
 from genimg_utils.grading.question import Criterion, Question
+from genimg_utils.grading.seeds import Draw, drawing
 
 UNDERFLOWS = "right, except where every weight underflows: take the largest log-weight out before you exponentiate."
 

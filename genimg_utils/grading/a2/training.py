@@ -6,7 +6,6 @@ grader measures by how many nats the bound of the returned networks misses it, o
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -18,12 +17,16 @@ from genimg_utils.grading.a2.convention import Convention
 from genimg_utils.grading.question import Caller, Criterion, Question, Verdict, fresh
 from genimg_utils.grading.sandbox import Crashed
 from genimg_utils.grading.seeds import choices, generator
-from genimg_utils.grading.wire import Observation, mlp, weight
+from genimg_utils.grading.training import networks, same, trained
 
 LATENTS, WIDTH, POINTS, STEPS = 2, 48, 2000, 2500
 # Nats above the entropy of the points. The reference ends at 0.15 ± 0.12 over 16 seeds, the worst at 0.42; its lean is
 # 0.04 ± 0.02, and ± 0.9 where one of the two terms was halved.
 GATE, HALFWAY = 0.65, 1.5
+SHAPES = (
+    (2, WIDTH, WIDTH, 2 * LATENTS),
+    (LATENTS, WIDTH, WIDTH, 2),
+)  # encoder [B, 2] to [B, 2 Z], decoder [B, Z] to [B, 2]
 LEAN = 0.3  # of nats: how far from their best width posteriors may be
 
 
@@ -53,19 +56,6 @@ def data(c: Convention, words: str) -> Data:
     grid = curve(math.sqrt(2) * torch.erfinv((2 * torch.arange(2000) + 1) / 2000 - 1))  # equal shares of N(0, 1)
     log_p = c.pixels(grid[:, None]).log_prob(held_out).sum(dim=-1).logsumexp(dim=0) - math.log(len(grid))
     return Data(points[:POINTS], held_out, log_p)
-
-
-def networks(words: str) -> tuple[nn.Sequential, nn.Sequential]:
-    """An encoder [B, 2] to [B, 2 Z] and a decoder [B, Z] to [B, 2], as nobody has trained them yet."""
-    source = generator(f"{words}/networks")
-
-    def layers(*sizes: int) -> nn.Sequential:
-        weights: list[Tensor] = []
-        for n_in, n_out in pairwise(sizes):
-            weights += [randn(n_out, n_in, generator=source) / n_in**0.5, torch.zeros(n_out)]
-        return mlp(weights)
-
-    return layers(2, WIDTH, WIDTH, 2 * LATENTS), layers(LATENTS, WIDTH, WIDTH, 2)
 
 
 class Measured(NamedTuple):
@@ -122,7 +112,7 @@ class Training(Question):
         return None  # it has no example: one training is enough
 
     def compared(self, caller: Caller) -> Verdict:
-        points, before = data(self.convention, self.seed), networks(self.seed)
+        points, before = data(self.convention, self.seed), networks(self.seed, *SHAPES)
         try:
             said, found = caller.call(self.name, fresh((points.train, *before)), left=(1, 2))
         except Crashed as crash:
@@ -134,9 +124,9 @@ class Training(Question):
             return Verdict("✗", 0, "the networks came back in another form: train the two that are handed over.")
         return self.worth(points, before, after)
 
-    def worth(self, points: Data, before: tuple[nn.Sequential, nn.Sequential], after: list[Any]) -> Verdict:
+    def worth(self, points: Data, before: tuple[nn.Sequential, ...], after: list[Any]) -> Verdict:
         for name, old, new in zip(("encoder", "decoder"), before, after, strict=True):
-            if all(torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True)):
+            if same(old, new):
                 return Verdict("✗", 0, f"the {name} came back as it was handed over: train it in place.", True)
         now = measured(self.convention, after[0], after[1], points)
         if now.excess < GATE and abs(now.lean) < LEAN:
@@ -162,15 +152,6 @@ class Training(Question):
         return next(
             (sentence for sentence, seen in signs.items() if seen), "More steps, or a rate that decays, may do."
         )
-
-
-def trained(network: nn.Sequential, found: Observation, number: int) -> nn.Sequential | None:
-    """The network with the weights that came back, or None where they are not of its form."""
-    weights = [found.get(weight(number, n)) for n, _ in enumerate(network.parameters())]
-    for new, old in zip(weights, network.parameters(), strict=True):
-        if new is None or new.shape != old.shape or new.dtype != old.dtype:
-            return None
-    return mlp([w for w in weights if w is not None])
 
 
 def train(c: Convention, seed: str) -> Training:
