@@ -182,8 +182,8 @@ def play(c: Convention) -> list[str]:
         "        D.zero_grad()\n        G.zero_grad()\n",
         f"{head}{loop}        slopes = {slopes.format('loss_D(D(x).flatten(), D(G(noise)).flatten())', 'D')}\n"
         f"{by_hand.format('D')}"
-        f"        slopes = {slopes.format('loss_G(D(x).flatten(), D(G(noise)).flatten())', "
-        f"'G')}\n{by_hand.format('G')}",
+        f"        slopes = {slopes.format('loss_G(D(x).flatten(), D(G(noise)).flatten())', 'G')}\n"
+        f"{by_hand.format('G')}",
         f"{head}    opt_G, opt_D = torch.optim.SGD(G.parameters(), rate_G), torch.optim.SGD(D.parameters(), "
         f"rate_D)\n{loop}"
         "        with torch.no_grad():\n            fake = G(noise)\n        opt_D.zero_grad()\n"
