@@ -180,7 +180,10 @@ class Session:
 
     def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), left: tuple[int, ...] = ()) -> Any:
         """What a call of the student's function left behind, or what was raised; `Crashed` where it ended Python."""
-        child = self.load()
+        child = self.child
+        if child is None:
+            child = self.load()
+            self.begin()  # what the notebook's cells take is not the question's
         words, tensors = wire.sent(arguments)
         request = {"call": name, "arguments": words, "slopes": slopes, "left": left, "seed": self.seed}
         try:

@@ -229,7 +229,7 @@ MAKERS = {
 def train(c: Convention) -> str:
     """A way of one's own: pairs, both slopes, other names."""
     return (
-        "def train(points, G, D):\n    opts = [torch.optim.Adam(m.parameters(), lr=5e-3, betas=(0, 0.99)) for m "
+        "def train(points, G, D):\n    opts = [torch.optim.Adam(m.parameters(), lr=5e-3, betas=(0.0, 0.99)) for m "
         "in (G, D)]\n"
         "    falls = [torch.optim.lr_scheduler.LambdaLR(o, lambda s: min(1.0, 2 - s / 500)) for o in opts]\n"
         f"    for _ in range(1000):\n        real = points[torch.randperm(len(points))[:128]] / {c.unit}\n"

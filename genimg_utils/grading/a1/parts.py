@@ -244,8 +244,14 @@ def snapshot(c: Convention, seed: str) -> Repair:
         source, P = generator(words), side * side
         order = torch.eye(P)[randperm(P, generator=source)]
         v = randint(-60, 316, (N, P), generator=source) + 0.6 * torch.rand(N, P, generator=source) - 0.3
-        x = c.low + c.span * v / 255
-        return mlp([order, torch.zeros(P)], dropout), x if "example" not in words else (100 * x).round() / 100
+        return mlp([order, torch.zeros(P)], dropout), c.low + c.span * v / 255
+
+    def shown() -> tuple:
+        """Four numbers of two digits, none of them near the middle between two bytes."""
+        every = (100 * (c.low + c.span * torch.arange(-20, 121, 7) / 100)).round() / 100
+        v = 255 * (every - c.low) / c.span
+        clear = every[(v - v.round()).abs() < 0.35]
+        return mlp([torch.eye(4), torch.zeros(4)]), clear[[0, len(clear) // 3, 2 * len(clear) // 3, -1]][None]
 
     words = f"{seed}/snapshot"
     return repair(
@@ -257,7 +263,7 @@ def snapshot(c: Convention, seed: str) -> Repair:
         f"`[N, S · S]`, row by row, {c.low:g} becomes 0, {c.high:g} becomes 255, what lies outside is cut off, and "
         f"numbers "
         "are rounded to the nearest. `G` is used in evaluation mode and left in the mode in which it came.",
-        example=case("example/snapshot", 1, 2, 0.0),
+        example=shown(),
         criteria={
             "values": Criterion(4, [case(f"{words}/{n}", 2, 3 + n, 0.0) for n in range(2)]),
             "samples": Criterion(2, [case(f"{words}/mode", 3, 4, 0.5)]),

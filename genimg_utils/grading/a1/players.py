@@ -83,6 +83,9 @@ def play(c: Convention) -> Program:
                 "    for x, noise in zip(real, z, strict=True):\n",
                 "    for x, noise in zip(real, z, strict=True):\n        x.sub_(x.mean()).div_(x.std())\n",
             ),
+            "one optimiser holds both players, each with its own rate: the discriminator moves in the generator's "
+            "half, too.": (f"opt_G = {opt_G}", "groups = [(G, rate_G), (D, rate_D)]\n    opt_G = torch.optim.SGD("
+                           '[{"params": n.parameters(), "lr": r} for n, r in groups])'),
             "every round sees the same batch.": (
                 "        fake = G(noise).detach()\n", "        x = real[0]\n        fake = G(noise).detach()\n"
             ),
