@@ -29,7 +29,7 @@ PRACTICE = "practice"  # the seed of a hand-out that nobody is graded by
 
 
 def literal(name: str, value: Any, modules: bool) -> str:
-    """An argument of an example as one writes it; a network is a module, or a function of one linear layer."""
+    """An argument of an example as one writes it; a network is a module, or one linear function."""
     if isinstance(value, int | float):
         return f"{name} = {value:g}"
     if isinstance(value, nn.Module) and modules:

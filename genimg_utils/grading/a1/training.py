@@ -17,7 +17,8 @@ from genimg_utils.grading.training import networks, same, trained
 from genimg_utils.metrics import Coverage, mode_coverage
 
 POINTS, STD = 4000, 0.1
-GOOD = 0.85
+# Of 24 seeds the reference reached every hill, with 0.93 ± 0.02 of the points good; the lowest share was 0.89.
+GOOD = 0.83
 
 
 class Ring(NamedTuple):
