@@ -233,7 +233,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": {"plotting"},
     "widgets": {"plotting", "figures"},
     "check": ALGORITHMS | {"points", "pool", "seasons", "training"},
-    "grading": {"check"},
+    "grading": {"check", "metrics"},
 }
 FLOORS = [
     "layers",
