@@ -242,6 +242,11 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     ),
     (check.cyclegan.zero_loss_maps, lambda p: math.factorial(len(p)), "all bijections"),
     (check.cyclegan.zero_loss_maps, lambda p: maps_by_trying(p) - 1, "counts"),
+    (
+        check.cyclegan.zero_loss_maps,
+        lambda p: math.prod(math.factorial(k) for k in torch.unique_consecutive(p, return_counts=True)[1].tolist()),
+        "side by side",
+    ),
     (check.cyclegan.patch_side, side_with_padding, "padding was counted"),
     (check.cyclegan.patch_side, lambda layers: side_forwards(layers[::-1]), "wrong end"),
     (check.cyclegan.through_pool, pool_of_copies, "shown again"),

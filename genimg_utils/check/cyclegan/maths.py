@@ -317,8 +317,15 @@ zero_loss_maps = Exercise(
         (tensor([0.4, 0.2, 0.2, 0.1, 0.1]),),
         (tensor([0.1, 0.2, 0.3, 0.4]),),
         (tensor([0.25] * 4),),
+        (tensor([0.1, 0.3, 0.1, 0.3, 0.2]),),
     ],
     wrong={
+        "equal probabilities need not stand side by side: count each value over the whole of p.": [
+            lambda p: math.prod(math.factorial(k) for k in torch.unique_consecutive(p, return_counts=True)[1].tolist()),
+        ],
+        "that is the truth alone. Exchange two pictures that are equally likely: which loss would notice?": [
+            lambda p: 1,
+        ],
         "those are all bijections. The adversarial terms forbid those that give a rare picture too often.": [
             lambda p: math.factorial(len(p)),
         ],
