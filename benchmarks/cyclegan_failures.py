@@ -2,8 +2,8 @@
 
 Writes results/cyclegan_failures.json, from which chapter 10 takes its tables. Parts: `ablation` (the recipe of chapter
 09, shorter, with one thing changed), `flowers` (winter hides them: a message), `paint` (two colours of houses: a wrong
-bijection), `game` (pictures for a slider of λ). A row that is there with the same steps is not run again. Runs stand
-beside each other on one thread each.
+bijection), `game` (pictures for a slider of λ). A row that is there with the same recipe and steps is not run again.
+Runs stand beside each other on one thread each.
 """
 
 import argparse
@@ -94,6 +94,7 @@ ABLATION: dict[str, dict[str, Any]] = {  # settings of the recipe; "step" and "t
     "identity 10": {"identity": 10.0},
     "a pool of 50": {"pool": 50},
     "cross-entropy": {"objective": "non_saturating"},
+    "discriminators as fast": {"learning_rate_D": CYCLEGAN["learning_rate"]},
     "InstanceNorm": {"translator": partial(Normed, nn.InstanceNorm2d)},
     "BatchNorm": {"translator": partial(Normed, nn.BatchNorm2d), "step": six_calls},
 }
