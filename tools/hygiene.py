@@ -148,10 +148,10 @@ def definitions(source: str) -> dict[str, ast.AST]:
 
 
 def package_definitions(package: Path = REPOSITORY / "genimg_utils") -> dict[str, list[str]]:
-    """Name → trees of the package's public functions and classes; what answers (check, grading) does not count."""
+    """Name → trees of the package's public functions and classes; what answers or draws does not count."""
     known: dict[str, list[str]] = {}
     for path in sorted(package.rglob("*.py")):
-        if {"check", "grading"} & {*path.relative_to(package).parts}:
+        if {"check", "grading", "figures"} & {*path.relative_to(package).parts}:
             continue
         for name, node in definitions(path.read_text(encoding="utf-8")).items():
             if not name.startswith("_"):

@@ -169,7 +169,7 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
         "exchanged",
     ),
     (check.cyclegan.six_translations, six_plain, "with six calls"),
-    (check.cyclegan.six_translations, six_by_thirds, "differ in number"),
+    (check.cyclegan.six_translations, six_by_thirds, "should be a tensor of shape [2, 2, 4, 4]"),
     (check.cyclegan.six_translations, six_cut_wrong, "exchanged"),
     (check.cyclegan.six_translations, lambda x, y, G, F: six_by_slices(x, y, F, G), "exchanged"),
     (check.cyclegan.rank_correlation, ranks_once, "twice"),
