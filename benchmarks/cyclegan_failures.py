@@ -22,6 +22,7 @@ import torch
 from cyclegan_training import judged, pair, scaled, truth, usual_step, with_more
 from gan_training import beside_each_other, machine
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, pad
 
 from genimg_utils import plotting, recipes, seasons, unpaired
 from genimg_utils.losses import cyclegan
@@ -31,7 +32,7 @@ from genimg_utils.training import Run
 
 RESULTS = Path(__file__).resolve().parent / "results" / "cyclegan_failures.json"
 STEPS = 2_000
-NOISES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)  # standard deviations, in [−1, 1]
+NOISES = (0.0, 0.05, 0.1, 0.2, 0.4)  # standard deviations, in [−1, 1]
 Step = Callable[..., dict[str, Tensor]]
 
 
@@ -49,20 +50,55 @@ def six_calls(x: Tensor, y: Tensor, *players: Any, **_: Any) -> dict[str, Tensor
     return {name: torch.tensor(value) for name, value in logged.items()}
 
 
-def noisy(sigma: float) -> Step:
-    """A step in which noise falls on what is translated back, and on nothing else."""
+def spoiled(spoil: Callable[[Tensor], Tensor]) -> Step:
+    """A step in which what is translated back is spoiled before, and nothing else."""
 
     def step(x: Tensor, y: Tensor, G: nn.Module, F: nn.Module, *others: Any, **how: Any) -> dict[str, Tensor]:
         weight = how.pop("cycle")
 
         def around(x: Tensor, y: Tensor, G: nn.Module, F: nn.Module, *_: nn.Module) -> Tensor:
             there, back = G(x), F(y)
-            x_again, y_again = (m(v + sigma * torch.randn_like(v)) for m, v in ((F, there), (G, back)))
+            x_again, y_again = F(spoil(there)), G(spoil(back))
             return weight * (cyclegan.cycle(x, x_again) + cyclegan.cycle(y, y_again))
 
         return with_more(around)(x, y, G, F, *others, cycle=0.0, **how)
 
     return step
+
+
+def noise(sigma: float) -> Callable[[Tensor], Tensor]:
+    return lambda v: v + sigma * torch.randn_like(v)
+
+
+def blur(v: Tensor) -> Tensor:
+    """The mean of the 3 × 3 pixels around each."""
+    return avg_pool2d(pad(v, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
+
+
+def few_pairs(count: int) -> Step:
+    """A step whose generators are also told the truth of `count` painted scenes, four of them at a time."""
+    told = seasons.scenes(count, 11, paint=True)
+    A, B = (scaled(torch.from_numpy(seasons.render(told, season))) for season in seasons.SEASONS)
+
+    def term(x: Tensor, y: Tensor, G: nn.Module, F: nn.Module, *_: nn.Module) -> Tensor:
+        some = torch.randint(count, (4,))
+        return CYCLEGAN["cycle"] * (cyclegan.cycle(B[some], G(A[some])) + cyclegan.cycle(A[some], F(B[some])))
+
+    return with_more(term)
+
+
+class Unanchored(Translator):
+    """The translator without x added to what it finds, so that it does not start near doing nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x).tanh()
+
+
+class Inverted(Translator):
+    """The translator with x subtracted from what it finds: it starts near the negative, which is its own inverse."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.body(x) - x).tanh()
 
 
 class Normed(Translator):
@@ -95,28 +131,40 @@ ABLATION: dict[str, dict[str, Any]] = {  # settings of the recipe; "step" and "t
     "a pool of 50": {"pool": 50},
     "cross-entropy": {"objective": "non_saturating"},
     "discriminators as fast": {"learning_rate_D": CYCLEGAN["learning_rate"]},
+    "without x added": {"translator": Unanchored},
+    "begins at −x": {"translator": Inverted},
+    "begins at −x, no identity": {"translator": Inverted, "identity": 0.0},
     "InstanceNorm": {"translator": partial(Normed, nn.InstanceNorm2d)},
     "BatchNorm": {"translator": partial(Normed, nn.BatchNorm2d), "step": six_calls},
 }
 FLOWERS: dict[str, dict[str, Any]] = {
     "the recipe": {},
-    "noise on the way back": {"step": noisy(0.1)},
+    "without x added": {"translator": Unanchored},
+    "noise 0.1 on the way back": {"step": spoiled(noise(0.1))},
+    "noise 0.4 on the way back": {"step": spoiled(noise(0.4))},
+    "blur on the way back": {"step": spoiled(blur)},
+    "twice as long": {"times": 2},
 }
-GAME: dict[str, dict[str, Any]] = {f"λ = {weight}": {"cycle": float(weight)} for weight in (0, 1, 10)}
-PAINT: dict[str, dict[str, Any]] = {"identity 2": {}, "without identity": {"identity": 0.0}}
+GAME: dict[str, dict[str, Any]] = {f"λ = {weight}": {"cycle": float(weight)} for weight in (0, 1, 3, 10, 30)}
+PAINT: dict[str, dict[str, Any]] = {
+    "the recipe": {},
+    "without identity": {"identity": 0.0},
+    "without x added": {"translator": Unanchored},
+    "20 pairs": {"step": few_pairs(20)},
+}
 
 
 @torch.enable_grad()
 def trained(changes: dict[str, Any], steps: int, seed: int) -> Run:
     """The recipe with these changes."""
-    settings = {name: value for name, value in changes.items() if name not in ("step", "translator")}
+    settings = {name: value for name, value in changes.items() if name not in ("step", "translator", "times")}
     with tempfile.TemporaryDirectory(prefix="genimg-bench-") as runs, ExitStack() as changed:
         os.environ |= {"GENIMG_RUNS": runs, "GENIMG_THREADS": "1"}
         if "step" in changes:
             changed.enter_context(patch.object(recipes, "cyclegan_step", changes["step"]))
         if "translator" in changes:
             changed.enter_context(patch.object(recipes, "Translator", changes["translator"]))
-        return train_cyclegan(steps=steps, seed=seed, **settings)
+        return train_cyclegan(steps=changes.get("times", 1) * steps, seed=seed, **settings)
 
 
 # ---- what is measured
@@ -127,6 +175,9 @@ def ablated(what: str, steps: int, seed: int) -> dict[str, Any]:
     """The error against the truth, and what comes back of a picture."""
     G, F = pair(trained(ABLATION[what], steps, seed))
     test = truth()
+    if what == "begins at −x, no identity" and seed == 0:  # rows x, G(x), y, F(y)
+        x, y = test.A[:6], test.B[:6]
+        plotting.save_images(torch.cat([x, G(x), y, F(y)]), RESULTS.with_name("cyclegan_inverted.png"), rows=4)
     returned = [cyclegan.cycle(x, b(a(x))).item() / 2 for x, a, b in ((test.A, G, F), (test.B, F, G))]
     return judged(G, F, test) | {"returned": [round(r, 4) for r in returned]}
 
@@ -140,23 +191,27 @@ def held_out(**switches: bool) -> tuple[seasons.Scenes, Tensor, Tensor]:
 
 @torch.no_grad()
 def message(what: str, steps: int, seed: int) -> dict[str, Any]:
-    """How much of the flowers comes back through a winter that should not show them, and what noise does to it."""
     G, F = pair(trained(FLOWERS[what] | {"flowers": True}, steps, seed))
+    return letter(G, F) | {"share": judged(G, F, truth(flowers=True))["share"]}
+
+
+def letter(G: nn.Module, F: nn.Module) -> dict[str, Any]:
+    """How much of the flowers comes back through a winter that should not show them, and what noise does to it."""
     _, x, winter = held_out(flowers=True)
     bare, _ = (scaled(torch.from_numpy(seasons.render(held_out()[0], season))) for season in seasons.SEASONS)
     flowers = (x - bare).abs().mean(dim=1) > 0.1  # pixels, [N, S, S]
     generator = torch.Generator().manual_seed(0)
+    y, nothing = G(x), off(bare, x, flowers)
 
-    def back(sigma: float) -> float:
-        y = G(x)
-        again = F(y + sigma * torch.randn(y.shape, generator=generator))
-        return 1 - (off(again, x, flowers) / off(bare, x, flowers))
+    def back(v: Tensor) -> float:
+        return round(1 - off(F(v), x, flowers) / nothing, 4)
 
     return {
-        "recovered": {f"{sigma:g}": round(back(sigma), 4) for sigma in NOISES},
-        "levels": round(127.5 * off(G(x), G(bare), flowers), 2),  # of 255, where the flowers stood
-        "true": round(1 - off(F(winter), x, flowers) / off(bare, x, flowers), 4),  # from real winters: nothing to read
-        "share": judged(G, F, truth(flowers=True))["share"],
+        "recovered": {f"{sigma:g}": back(y + sigma * torch.randn(y.shape, generator=generator)) for sigma in NOISES},
+        "levels": [round(127.5 * off(y, G(bare), where), 2) for where in (flowers, ~flowers)],  # of 255
+        "true": back(winter),  # from real winters: nothing to read
+        "bare": back(G(bare)),  # from a winter made of the same place without flowers
+        "returned": round(cyclegan.cycle(x, F(y)).item() / 2, 4),
     }
 
 
@@ -165,10 +220,9 @@ def game(what: str, steps: int, seed: int) -> dict[str, Any]:
     """A small picture for the slider: six G(x), above the F(G(x)) that they give, of summers with flowers."""
     G, F = pair(trained(GAME[what] | {"flowers": True}, steps, seed))
     _, x, winter = held_out(flowers=True)
-    there, back = G(x[:6]), F(G(x[:6]))
-    plotting.save_images(torch.cat([there, back]), RESULTS.with_name(f"cyclegan_game_{what[4:]}.png"), rows=2)
-    returned, wrong = cyclegan.cycle(x, F(G(x))).item() / 2, cyclegan.cycle(winter, G(x)).item() / 2
-    return {"returned": round(returned, 4), "wrong": round(wrong, 4)}
+    shown = torch.cat([G(x[:6]), F(G(x[:6]))])
+    plotting.save_images(shown, RESULTS.with_name(f"cyclegan_game_{what[4:]}.png"), rows=2)
+    return letter(G, F) | {"wrong": round(cyclegan.cycle(winter, G(x)).item() / 2, 4)}
 
 
 def off(a: Tensor, b: Tensor, where: Tensor) -> float:
@@ -197,7 +251,7 @@ def wrong_share(mapped: Tensor, true: Tensor, false: Tensor, house: Tensor) -> f
 PARTS: dict[str, tuple[dict[str, dict[str, Any]], Callable[..., dict[str, Any]], int]] = {
     "ablation": (ABLATION, ablated, 3),
     "flowers": (FLOWERS, message, 2),
-    "paint": (PAINT, bijection, 3),
+    "paint": (PAINT, bijection, 4),
     "game": (GAME, game, 1),
 }
 

@@ -72,18 +72,46 @@ def test_a_cycle_from_one_side_is_the_step_without_the_other(benchmark, players,
             torch.testing.assert_close(p, q - 0.05 * q.grad, rtol=1e-4, atol=1e-6)
 
 
-def test_without_noise_the_noisy_step_is_the_step(benchmark, players, batch):
+def test_with_nothing_spoiled_it_is_the_step(benchmark, players, batch):
     twins = copy.deepcopy(players)
     how = {"cycle": 10.0, "identity": 2.0}
     cyclegan_step(*batch, *players, *optimised(players), **how)
-    benchmark.noisy(0.0)(*batch, *twins, *optimised(twins), **how)
+    benchmark.spoiled(benchmark.noise(0.0))(*batch, *twins, *optimised(twins), **how)
     for one, other in zip(players, twins, strict=True):
         for p, q in zip(one.parameters(), other.parameters(), strict=True):
             torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-5)
-    benchmark.noisy(0.5)(*batch, *twins, *optimised(twins), **how)
+    benchmark.spoiled(benchmark.noise(0.5))(*batch, *twins, *optimised(twins), **how)
     cyclegan_step(*batch, *players, *optimised(players), **how)
     gap = max((p - q).abs().max() for p, q in zip(players[0].parameters(), twins[0].parameters(), strict=True))
     assert gap > 1e-4
+
+
+def test_blur_is_the_mean_around_each_pixel(benchmark):
+    lone = torch.zeros(1, 1, 5, 5)
+    lone[0, 0, 2, 2] = 9
+    assert torch.equal(benchmark.blur(lone)[0, 0, 1:4, 1:4], torch.ones(3, 3))
+
+
+def test_translators_begin_where_they_say(benchmark):
+    x = torch.rand(2, 3, 16, 16) * 2 - 1
+    for kind, start in ((Translator, x), (benchmark.Inverted, -x), (benchmark.Unanchored, 0 * x)):
+        network = kind(width=4, blocks=1)
+        network.body.requires_grad_(False)[-1].weight.zero_()
+        network.body[-1].bias.zero_()
+        torch.testing.assert_close(network(x), start.tanh())
+
+
+def test_a_few_pairs_teach_what_losses_without_pairs_cannot(benchmark, players, batch):
+    step, optimisers = benchmark.few_pairs(4), optimised(players)
+    told = benchmark.seasons.scenes(4, 11, paint=True)
+    A, B = (
+        benchmark.scaled(torch.from_numpy(benchmark.seasons.render(told, season, 16)))
+        for season in benchmark.seasons.SEASONS
+    )
+    before = (players[0](A) - B).abs().mean()
+    for _ in range(20):
+        step(*batch, *players, *optimisers, cycle=10.0, identity=0.0)
+    assert (players[0](A) - B).abs().mean() < before
 
 
 @pytest.mark.parametrize("norm", [nn.InstanceNorm2d, nn.BatchNorm2d])
@@ -112,6 +140,8 @@ def test_changes_reach_the_training(benchmark, monkeypatch, tmp_path):
         seen.update(how, step=recipes.cyclegan_step, translator=recipes.Translator)
 
     monkeypatch.setattr(benchmark, "train_cyclegan", watched)
+    benchmark.trained({"times": 2}, steps=7, seed=5)
+    assert seen["steps"] == 14
     benchmark.trained({"cycle": 3.0, "step": len, "translator": partial(Translator, width=8)}, steps=7, seed=5)
     assert (seen["cycle"], seen["steps"], seen["seed"], seen["step"]) == (3.0, 7, 5, len)
     assert seen["translator"]().config["width"] == 8
