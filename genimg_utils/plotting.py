@@ -293,7 +293,7 @@ def bars(
         if len(seeds) > 1:
             ax.plot(seeds, np.full(len(seeds), row), "o", color=TRUTH, markersize=3)
         said = note(mean, label) if len(seeds) == 1 else f"mean {note(mean, label)}"
-        write(ax, said, (max(seeds.max(), mean + error), row), TRUTH, 5)
+        write(ax, said, (max(seeds.max(), mean + error, 0.0), row), TRUTH, 5)  # of a bar to the left, beyond its start
     ax.set_yticks(range(len(values)), list(values))
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(values) - 0.5, -0.5 - 0.7 * bool(reference))  # the first on top, the reference above it

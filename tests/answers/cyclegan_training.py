@@ -140,6 +140,12 @@ def six_by_thirds(x: Tensor, y: Tensor, G: Any, F: Any) -> tuple[Tensor, ...]:
     return fake_y, fake_x, F(fake_y), back_y, same_y, same_x
 
 
+def six_without_identity(x: Tensor, y: Tensor, G: Any, F: Any) -> tuple[Tensor, ...]:
+    fake_x = F(y)
+    fake_y, back_y = G(torch.cat([x, fake_x])).split([len(x), len(y)])
+    return fake_y, fake_x, F(fake_y), back_y
+
+
 def ranks_once(a: Tensor, b: Tensor) -> Tensor:
     return torch.corrcoef(torch.stack([a.argsort(), b.argsort()]).double())[0, 1]
 
@@ -168,9 +174,13 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
         lambda a, b, C1=0.1, C2=0.1: similarity_by_moments(a, b, C2, C1),
         "exchanged",
     ),
+    (check.cyclegan.similarity, lambda a, b, C1=1.0, C2=1.0: similarity_by_moments(a + 1, b + 1, C1, C2), "already"),
     (check.cyclegan.six_translations, six_plain, "with six calls"),
-    (check.cyclegan.six_translations, six_by_thirds, "should be a tensor of shape [2, 2, 4, 4]"),
+    (check.cyclegan.six_translations, six_by_thirds, "cut each glued batch by the lengths"),
+    (check.cyclegan.six_translations, six_by_thirds, "should be a tensor of shape [2, 2, 4, 4])"),
     (check.cyclegan.six_translations, six_cut_wrong, "exchanged"),
+    (check.cyclegan.six_translations, six_without_identity, "return 6 values: G(x), then F(y)"),
+    (check.cyclegan.six_translations, six_without_identity, "then F(x); yours is 4 values"),
     (check.cyclegan.six_translations, lambda x, y, G, F: six_by_slices(x, y, F, G), "exchanged"),
     (check.cyclegan.rank_correlation, ranks_once, "twice"),
     (check.cyclegan.rank_correlation, ranks_without_ties, "share the mean"),
@@ -186,4 +196,11 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
         "σ",
     ),
     (check.cyclegan.paired_loss, lambda x, y, mapped, D, w: w * l1_loss(mapped, y), "discriminator's term"),
+    (
+        check.cyclegan.paired_loss,
+        lambda x, y, mapped, D, w: (
+            mse_loss(D(torch.cat([x, mapped.data], 1)), torch.tensor(1.0)) + w * l1_loss(mapped, y)
+        ),
+        "cut off before",
+    ),
 ]

@@ -96,6 +96,11 @@ def _with_deviations(a: Tensor, b: Tensor, C1: float, C2: float) -> Tensor:
     return luminance * (2 * cov + C2) / (var_a.sqrt() + var_b.sqrt() + C2)
 
 
+def _squared_variances(a: Tensor, b: Tensor, C1: float, C2: float) -> Tensor:
+    _, _, var_a, var_b, cov = _moments(a, b)
+    return _means_only(a, b, C1, C2) * (2 * cov + C2) / (var_a**2 + var_b**2 + C2)
+
+
 def _correlation(a: Tensor, b: Tensor, C1: float, C2: float) -> Tensor:
     *_, var_a, var_b, cov = _moments(a, b)
     return cov / (var_a * var_b).sqrt()
@@ -154,6 +159,10 @@ similarity = Exercise(
         "the covariance is the mean of the product minus the product of the means: the second part is missing.": [
             _raw_products,
         ],
+        "black is 0 in these windows already: only pictures in [−1, 1] want the 1.": [
+            lambda a, b, C1, C2: _ssim(a + 1, b + 1, C1, C2),
+        ],
+        "σ² is the variance itself, not its square.": [_squared_variances],
         "all windows were taken for one. Each row is a window of its own: dim=1.": [_one_window],
     },
 )
@@ -223,7 +232,7 @@ def _called(function: Callable[..., Any], x: Tensor, y: Tensor, G: _Player, F: _
     """The six, how many calls there were too many, and what the six send back to each generator."""
     six = function(x, y, G, F)
     if not isinstance(six, tuple | list) or len(six) != 6 or not all(isinstance(t, Tensor) for t in six):
-        return {"your answer": six}
+        return {"your answer": [t.detach() for t in six] if isinstance(six, tuple | list) else six}
     calls = G.calls + F.calls
     slopes = gradients(sum(t.square().sum() for t in six), G.weight, F.weight)
     return {
@@ -390,6 +399,19 @@ paired_loss = Exercise(
     wrong={
         NO_GRADIENT: [torch.no_grad()(_paired)],
         L2_FOR_L1: [partial(_paired, off=_squared)],
+        "the value is right, and the discriminator tells mapped nothing: it was cut off before it was judged.": [
+            lambda x, y, mapped, D, weight: (
+                (D(torch.cat([x, mapped.detach()], 1)) - 1).square().mean() + weight * _off(mapped, y)
+            ),
+        ],
+        "sums where 9.3 has means: both terms would grow with the number of pictures and pixels.": [
+            lambda x, y, mapped, D, weight: (
+                (D(torch.cat([x, mapped], 1)) - 1).square().sum() + weight * (mapped - y).abs().sum()
+            ),
+            lambda x, y, mapped, D, weight: (
+                (D(torch.cat([x, mapped], 1)) - 1).square().mean() + weight * (mapped - y).abs().sum()
+            ),
+        ],
         "the discriminator was shown the truth: it judges x with mapped.": [
             lambda x, y, mapped, D, weight: (D(torch.cat([x, y], 1)) - 1).square().mean() + weight * _off(mapped, y),
             lambda x, y, mapped, D, weight: (
