@@ -23,10 +23,13 @@ def report(_: argparse.Namespace) -> int:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    from genimg_utils import recipes
+    from genimg_utils import fast, recipes, runtime
 
     chosen = {name: getattr(arguments, name) for name in ("dataset", "steps") if getattr(arguments, name) is not None}
-    run = recipes.MODELS[arguments.model](seed=arguments.seed, **chosen)
+    with fast.processes():
+        run = recipes.MODELS[arguments.model](seed=arguments.seed, **chosen)
+        if runtime.rank():  # the first of several writes
+            return 0
     out = arguments.out or Path(arguments.model)
     print(f"Weights and card: {run.export(out)}")
     for name, what in {"encoder": "Its encoder", "F": "The way back"}.items():

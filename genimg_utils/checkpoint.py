@@ -18,10 +18,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from filelock import FileLock, Timeout
 from safetensors.torch import save_file
 from torch import nn
 from torch.optim import Optimizer
+
+from genimg_utils import runtime
 
 
 class RunError(RuntimeError):
@@ -76,7 +79,13 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other kernels out. The system itself frees the lock of a killed one."""
+        """Keep other kernels out. The system itself frees the lock of a killed one.
+
+        Of processes that train together, the first keeps the run for all.
+        """
+        if runtime.rank():
+            yield
+            return
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -102,7 +111,16 @@ class Store:
                 self._initial[label] = (weakref.ref(part), state)
 
     def load(self) -> dict[str, Any]:
-        """The last checkpoint, or else the beginning. RunError if the checkpoint is damaged or holds code."""
+        """The last checkpoint, or else the beginning. RunError if the checkpoint is damaged or holds code.
+
+        Processes that train together all get what the first one has.
+        """
+        box: list[Any] = [None if runtime.rank() else self._load()]
+        if dist.is_initialized():
+            dist.broadcast_object_list(box)
+        return box[0]
+
+    def _load(self) -> dict[str, Any]:
         if self.unwritten:
             self.save(self.unwritten)
         if self.path.exists():
@@ -111,7 +129,12 @@ class Store:
         return {"step": 0, "history": {}, "parts": parts}
 
     def save(self, data: bytes) -> None:
-        """Write a checkpoint. RunError if the disk does not take it; the next load() then tries again."""
+        """Write a checkpoint. RunError if the disk does not take it; the next load() then tries again.
+
+        Of processes that train together, the first one writes.
+        """
+        if runtime.rank():
+            return
         if self.unwritten is None:
             self._lock.acquire()  # until it is written: nobody may go on from an older one
         self.unwritten = data
@@ -131,7 +154,8 @@ class Store:
         """Delete the checkpoint, so that the next load() is the beginning."""
         if self.unwritten:
             self._lock.release()
-        self.path.unlink(missing_ok=True)
+        if not runtime.rank():
+            self.path.unlink(missing_ok=True)
         self.finished, self.unwritten = False, None
 
 

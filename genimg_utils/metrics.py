@@ -267,7 +267,7 @@ def ssim(a: Tensor, b: Tensor) -> float:
     """Mean structural similarity of pictures [N, C, S, S] in [−1, 1], S ≥ 6: 1 where they are equal.
 
     Wang et al. 2004, eq. 13: local means, variances and covariance under a Gaussian of σ 1.5 in windows of 11 × 11,
-    around every pixel: beyond its border a picture is mirrored.
+    around every pixel: beyond its border a picture is mirrored. Means are brightnesses there, so black counts as 0.
     """
     offsets = torch.arange(11.0, device=a.device) - 5
     weights = (-(offsets**2) / (2 * 1.5**2)).exp()
@@ -282,6 +282,7 @@ def ssim(a: Tensor, b: Tensor) -> float:
     variances = local(a * a) + local(b * b) - mean_a**2 - mean_b**2
     covariance = local(a * b) - mean_a * mean_b
     C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # 2: the range of the pictures
+    mean_a, mean_b = mean_a + 1, mean_b + 1
     luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
     return (luminance * (2 * covariance + C2) / (variances + C2)).mean().item()
 

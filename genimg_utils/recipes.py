@@ -1,6 +1,7 @@
 """How the training chapters train: what the door, the shipped weights and the benchmarks share.
 
-A recipe's settings are those of its chapter; a test holds them together.
+A recipe's settings are those of its chapter; a test holds them together. Under `fast.processes` several processes train
+one model: all draw the same batches and noise, each takes its part, and what is logged is the mean over all.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
-from genimg_utils import data, losses, runtime, unpaired
+from genimg_utils import data, fast, losses, runtime, unpaired
 from genimg_utils.losses import lazy, r1
 from genimg_utils.networks import Decoder, Discriminator, Encoder, Generator, LocalDiscriminator, Translator
 from genimg_utils.pool import ImagePool
@@ -58,12 +59,15 @@ def train_gan(
     config = {"dataset": dataset, "seed": seed, "steps": steps, **GAN}
     name = "cgan" if told else "gan"
     run = Run(name, {"G": G, "D": D}, {"G": opt_G, "D": opt_D}, ema=ema, config=config, fresh=fresh)
+    players = fast.parallel(G), fast.parallel(D)
     for item in run.steps(batches, total=steps):
         x, labels = item if told else (item, None)
         anneal([opt_G, opt_D], run.step, steps)
         z = torch.randn(len(x), G.config["latent"], device=device)
         penalty = lazy(partial(r1, gamma=GAN["gamma"]), run.step, GAN["every"])
-        run.log(**gan_step(x, z, G, D, opt_G, opt_D, objective=objective, penalty=penalty, labels=labels))
+        x, z, labels = fast.part(x, z, labels)
+        logged = gan_step(x, z, *players, opt_G, opt_D, objective=objective, penalty=penalty, labels=labels)
+        run.log(**fast.mean(logged))
         ema.update()
         if after_step is not None:
             after_step(run)
@@ -89,11 +93,13 @@ def train_vae(
     config = {"dataset": dataset, "seed": seed, "steps": steps, **VAE}
     networks = {"decoder": decoder, "encoder": encoder}  # the first is what `run.export` takes by itself
     run = Run("cvae" if told else "vae", networks, {"both": optimiser}, config=config, fresh=fresh)
+    both = fast.parallel(encoder), fast.parallel(decoder)
     for item in run.steps(batches, total=steps):
         x, labels = item if told else (item, None)
         anneal([optimiser], run.step, steps)
         noise = torch.randn(len(x), encoder.config["latent"], device=device)
-        run.log(**vae_step(torch.bernoulli((x + 1) / 2), noise, encoder, decoder, optimiser, labels=labels))
+        x, noise, labels = fast.part(torch.bernoulli((x + 1) / 2), noise, labels)
+        run.log(**fast.mean(vae_step(x, noise, *both, optimiser, labels=labels)))
         if after_step is not None:
             after_step(run)
     return run
@@ -115,6 +121,8 @@ def train_cyclegan(
     runtime.threads()
     runtime.seed(seed)
     device, settings = runtime.device(), CYCLEGAN | changes
+    if settings["pool"] and fast.world() > 1:
+        raise ValueError("A pool holds one process's pictures: train with pool=0, or with one process.")
     A, B, _ = unpaired.load(dataset, flowers=settings["flowers"], paint=settings["paint"])
     xs, ys = (data.Batches(domain, settings["batch"], device, seed + i) for i, domain in enumerate((A, B)))
     G, F = (runtime.place(Translator(), device) for _ in range(2))
@@ -141,9 +149,11 @@ def train_cyclegan(
         identity=settings["identity"],
         pools=pools,
     )
+    g, f, d_X, d_Y = (fast.parallel(network) for network in (G, F, D_X, D_Y))
     for x, y in run.steps(xs, ys, total=steps):
         anneal([opt_GF, opt_D], run.step, steps)
-        run.log(**step(x, y, G, F, D_X, D_Y, opt_GF, opt_D))
+        x, y = fast.part(x, y)
+        run.log(**fast.mean(step(x, y, g, f, d_X, d_Y, opt_GF, opt_D)))
         ema.update()
         if after_step is not None:
             after_step(run)

@@ -105,6 +105,11 @@ def seed(number: int) -> None:
     torch.manual_seed(number)
 
 
+def rank() -> int:
+    """Which this is of the processes that train together (`fast.processes`): 0 for the first, or the only one."""
+    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+
+
 def threads() -> int:
     """Set torch's threads, and give their number: `$GENIMG_THREADS`, `$OMP_NUM_THREADS`, or half the cores, at most 4.
 

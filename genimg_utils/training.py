@@ -137,7 +137,7 @@ class Run:
         with self._store.locked():
             if not self._begin(batches, total):
                 return
-            bar = tqdm(total=total, initial=self.step, desc=self.name, unit="step")
+            bar = tqdm(total=total, initial=self.step, desc=self.name, unit="step", disable=runtime.rank() > 0)
             try:
                 with bar, self._delayed_interrupt():
                     while self.step < total:
@@ -150,7 +150,7 @@ class Run:
             if self._draw is not None and self._drawn < self.step - 1:
                 self._show()
             losses = [f"{k} {v}" for k, v in self._last().items() if k.startswith("loss")]
-            print(", ".join([f"{self.name}: {self.step:,} steps", *losses]))  # stays where no kernel runs
+            say(", ".join([f"{self.name}: {self.step:,} steps", *losses]))  # stays where no kernel runs
 
     def log(self, **values: Tensor | float) -> None:
         """Note this step's losses, 0-d tensors; they stay on the device and cross over once in 100 steps."""
@@ -235,9 +235,9 @@ class Run:
             self._load(self._parts)
         if self.step >= total:
             since = "What was changed in the code since then is not in it"
-            print(f"{self.name} is finished and loaded: {self.step} steps. {since}: Run(…, fresh=True) starts again.")
+            say(f"{self.name} is finished and loaded: {self.step} steps. {since}: Run(…, fresh=True) starts again.")
         elif self.step:
-            print(f"{self.name} goes on from step {self.step} of {total}. Run(…, fresh=True) starts again.")
+            say(f"{self.name} goes on from step {self.step} of {total}. Run(…, fresh=True) starts again.")
         self._started = self._last_flush = self._next_preview = perf_counter()
         self._next_save, self._save_seconds = self._started + FIRST_SAVE, 0.0
         self._draw, self._drawn, self._display = None, -1, None
@@ -365,6 +365,12 @@ class Run:
     def _last_good(self) -> str:
         kept = f"the last good checkpoint, of step {self._saved_step}, is {self.path}"
         return f"The run stops; {kept if self._saved_step else 'it had no checkpoint yet'}."
+
+
+def say(sentence: str) -> None:
+    """Print it, once where several processes train together."""
+    if not runtime.rank():
+        print(sentence)
 
 
 def show_png(picture: bytes, display: Any) -> Any:

@@ -227,7 +227,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "unpaired": {"runtime", "seasons", "data"},
     "checkpoint": {"runtime"},
     "training": {"runtime", "checkpoint"},
-    "recipes": ALGORITHMS | {"runtime", "data", "unpaired", "pool", "training"},
+    "recipes": ALGORITHMS | {"runtime", "data", "unpaired", "pool", "training", "fast"},
     "fast": {"runtime"},
     "plotting": set(),
     "figures": {"plotting"},

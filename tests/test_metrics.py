@@ -224,9 +224,17 @@ def test_ssim_agrees_with_torchmetrics(size):
     generator = torch.Generator().manual_seed(0)
     a = torch.rand(3, 3, size, size, generator=generator) * 2 - 1
     for b in (a.flip(3), (a + 0.3 * torch.randn(a.shape, generator=generator)).clamp(-1, 1), a.mean() + 0 * a):
-        theirs = image.structural_similarity_index_measure(a, b, data_range=2.0)
+        theirs = image.structural_similarity_index_measure((a + 1) / 2, (b + 1) / 2, data_range=1.0)
         assert metrics.ssim(a, b) == pytest.approx(theirs.item(), abs=1e-5)
     assert metrics.ssim(a, a) == pytest.approx(1, abs=1e-6)
+
+
+def test_ssim_counts_brightness_from_black():
+    """Around mid-grey, 0 in our range, no ratio of means makes sense."""
+    grey, light, black = (torch.full((1, 1, 16, 16), v) for v in (0.0, 0.5, -1.0))
+    C1 = 0.01**2
+    assert metrics.ssim(grey, light) == pytest.approx((2 * 0.5 * 0.75 + C1) / (0.5**2 + 0.75**2 + C1), abs=1e-5)
+    assert metrics.ssim(black, light) == pytest.approx(C1 / (0.75**2 + C1), abs=1e-5)
 
 
 def test_l1_by_object_is_a_share_of_the_range_over_the_pixels_of_each():
