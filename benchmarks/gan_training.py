@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
@@ -84,12 +84,14 @@ def train(task: tuple[str, int, int, str]) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory(prefix="genimg-bench-") as runs, planted(fault):
         os.environ |= {"GENIMG_RUNS": runs, "GENIMG_THREADS": "1"}
+        start = time.monotonic()
         run = train_gan(DATASET, steps, seed, told=bool(classes), after_step=measure_half)
+        seconds = time.monotonic() - start  # the measurement half-way included, and beside another run
     images = draw(averaged(run), classes=classes)
     test, training = data.load(DATASET, "test").images, data.load(DATASET).images
     some = training[torch.randperm(len(training), generator=torch.Generator().manual_seed(seed))[: len(test)]]
     share, margin = metrics.nearer_to_training(images, some / 127.5 - 1, test / 127.5 - 1)
-    about = {"model": model, "seed": seed, "steps": steps, "fault": fault}
+    about = {"model": model, "seed": seed, "steps": steps, "seconds": round(seconds), "fault": fault}
     memory = {"nearest was trained on": round(share, 4), "margin": round(margin, 4)}
     return about | quality(images, classes) | {"FD-64 half-way": halfway["FD-64"]} | memory
 
@@ -104,6 +106,13 @@ def seeds_of(count: int, steps: int) -> list[dict[str, Any]]:
     tasks = [(model, seed, steps, "") for model in ("cgan", "gan") for seed in range(count)]
     tasks += [("cgan", seed, steps, "no R1") for seed in range(2)]
     return beside_each_other(train, tasks)
+
+
+def longer(count: int, steps: int) -> list[dict[str, Any]]:
+    """Both models in twice the steps: what the chapter's time costs."""
+    return beside_each_other(
+        train, [(model, seed, 2 * steps, "") for model in ("cgan", "gan") for seed in range(count)]
+    )
 
 
 def beside_each_other(
@@ -194,18 +203,16 @@ def show(screen: TextIO, *values: Tensor) -> None:
     print(*(value.item() for value in values), file=screen)
 
 
-def usual_dcgan(seconds: float, seed: int) -> tuple[nn.Module, int]:
-    """The DCGAN with BCE in the usual loop for so many seconds; the generator and the steps that it took."""
+def usual_loop(seed: int) -> Iterator[nn.Module]:
+    """The DCGAN with BCE in the usual loop: its generator after every step, for as long as one asks."""
     torch.manual_seed(seed)
     G, D = DCGenerator().apply(dcgan_weights), DCDiscriminator().apply(dcgan_weights)
     opt_G, opt_D = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.5, 0.999)) for n in (G, D))
-    bce, step, start = nn.BCELoss(), 0, time.monotonic()
+    bce = nn.BCELoss()
     loader = DataLoader(Pictures(data.load(DATASET).images), batch_size=64, shuffle=True, num_workers=2)
     with open(os.devnull, "w") as screen:
         while True:
             for real in loader:
-                if time.monotonic() - start > seconds:
-                    return G.eval(), step
                 D.zero_grad()
                 d_real = D(real)
                 loss_real = bce(d_real, torch.ones(len(real)))
@@ -220,7 +227,16 @@ def usual_dcgan(seconds: float, seed: int) -> tuple[nn.Module, int]:
                 loss_G.backward()
                 opt_G.step()
                 show(screen, loss_real, loss_fake, loss_G, d_real.mean(), d_fake.mean())
-                step += 1
+                yield G
+
+
+def usual_dcgan(seconds: float, seed: int) -> tuple[nn.Module, int]:
+    """The DCGAN in the usual loop for so many seconds; the generator and the steps that it took."""
+    start = time.monotonic()
+    for step, G in enumerate(usual_loop(seed), 1):
+        if time.monotonic() - start > seconds:
+            return G.eval(), step
+    raise AssertionError("the loop has no end")
 
 
 def usual_steps(count: int) -> float:
@@ -327,7 +343,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=GAN_STEPS)
     parser.add_argument("--contests", type=int, default=3, help="seeds of the comparison with the usual DCGAN")
-    parser.add_argument("--only", choices=("seeds", "comparison"), help="measure one part, keep the other as it is")
+    parser.add_argument("--only", choices=("seeds", "longer", "comparison"), help="measure one part, keep the others")
     chosen = parser.parse_args(arguments)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     judge, training = metrics.ruler(DATASET), data.load(DATASET)
@@ -341,10 +357,12 @@ def main(arguments: list[str]) -> None:
         "machine": machine(),
         "recipe": GAN,
     }
-    if chosen.only != "comparison":
+    if chosen.only in (None, "seeds"):
         results["runs"] = seeds_of(chosen.seeds, chosen.steps)
         results["gates"] = gates(results["runs"])
-    if chosen.only != "seeds":
+    if chosen.only in (None, "longer"):
+        results["longer"] = longer(chosen.seeds, chosen.steps)
+    if chosen.only in (None, "comparison"):
         results["comparison"] = against_the_usual(chosen.steps, chosen.contests)
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
