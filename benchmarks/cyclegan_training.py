@@ -297,8 +297,11 @@ class OneByOne:
         return torch.cat(out)
 
 
-def usual_step(x: Tensor, y: Tensor, *players: Any) -> dict[str, float]:
-    """As people write it: six calls of the generators, each discriminator twice, a transfer for every loss."""
+def usual_step(x: Tensor, y: Tensor, *players: Any, silent: bool = False) -> dict[str, Any]:
+    """As people write it: six calls of the generators, each discriminator twice, a transfer for every loss.
+
+    `silent` leaves the losses where they are.
+    """
     G, F, D_X, D_Y, opt_GF, opt_D, pools = players
     mse, l1 = nn.functional.mse_loss, nn.functional.l1_loss
     for D in (D_X, D_Y):
@@ -323,7 +326,8 @@ def usual_step(x: Tensor, y: Tensor, *players: Any) -> dict[str, float]:
         losses[-1].backward()
     opt_D.step()
     names = ("loss_G", "loss_F", "cycle", "identity", "loss_D_X", "loss_D_Y")
-    return {n: v.item() for n, v in zip(names, (loss_G, loss_F, cycle, identity, *losses), strict=True)}
+    values = zip(names, (loss_G, loss_F, cycle, identity, *losses), strict=True)
+    return {n: v.detach() if silent else v.item() for n, v in values}
 
 
 def players(fused: bool) -> list[Any]:
