@@ -110,13 +110,14 @@ def train_cyclegan(
     steps: int = CYCLEGAN_STEPS,
     seed: int = 0,
     *,
+    translator: type[nn.Module] = Translator,
     fresh: bool = False,
     after_step: AfterStep | None = None,
     **changes: Any,
 ) -> Run:
     """Chapter 09's CycleGAN; of `run.ema.network`, "G" maps A to B, and "F" maps B to A.
 
-    `changes` are settings in place of CYCLEGAN's.
+    `translator` makes both, `changes` are settings in place of CYCLEGAN's.
     """
     runtime.threads()
     runtime.seed(seed)
@@ -125,7 +126,7 @@ def train_cyclegan(
         raise ValueError("A pool holds one process's pictures: train with pool=0, or with one process.")
     A, B, _ = unpaired.load(dataset, flowers=settings["flowers"], paint=settings["paint"])
     xs, ys = (data.Batches(domain, settings["batch"], device, seed + i) for i, domain in enumerate((A, B)))
-    G, F = (runtime.place(Translator(), device) for _ in range(2))
+    G, F = (runtime.place(translator(), device) for _ in range(2))
     D_X, D_Y = (runtime.place(LocalDiscriminator(), device) for _ in range(2))
     opt_GF, opt_D = (
         Adam([*a.parameters(), *b.parameters()], lr=settings[rate], betas=(0.5, 0.99), fused=True)
@@ -139,7 +140,7 @@ def train_cyclegan(
         {"GF": opt_GF, "D": opt_D},
         ema=ema,
         extra={"pool X": pools[0], "pool Y": pools[1]},
-        config={"dataset": dataset, "seed": seed, "steps": steps, **settings},
+        config={"dataset": dataset, "seed": seed, "steps": steps, "translator": translator.__name__, **settings},
         fresh=fresh,
     )
     step = partial(
