@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genimg_utils.grading import a1, a2, seeds, submission
+from genimg_utils.grading import a1, a2, a3, seeds, submission
 from genimg_utils.grading.question import Question, Verdict
 from genimg_utils.grading.sandbox import Limits, Session
 
-ASSIGNMENTS: dict[str, Any] = {about.NAME: about for about in (a1, a2)}
+ASSIGNMENTS: dict[str, Any] = {about.NAME: about for about in (a1, a2, a3)}
 VERSION = 2  # of what is graded and how: results of another version are made again
 
 
