@@ -292,6 +292,19 @@ def short(value: Any) -> str:
 
 
 # Last, because the parts are made of the classes above.
-from genimg_utils.check import cyclegan, gan, judging, start, vae  # noqa: E402
+from genimg_utils.check import cyclegan, gan, judging, outlook, speed, start, vae  # noqa: E402
 
-__all__ = ["Check", "CheckFailed", "Choice", "Exercise", "Verdict", "cyclegan", "gan", "judging", "start", "vae"]
+__all__ = [
+    "Check",
+    "CheckFailed",
+    "Choice",
+    "Exercise",
+    "Verdict",
+    "cyclegan",
+    "gan",
+    "judging",
+    "outlook",
+    "speed",
+    "start",
+    "vae",
+]
