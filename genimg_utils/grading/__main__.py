@@ -8,7 +8,9 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 HIDDEN = "GENIMG_GRADING_SEED_PIPE"
 
@@ -87,10 +89,16 @@ def graded(chosen: argparse.Namespace) -> int:
         print(f"✗ {result['problem']}")
     for part in result["parts"]:
         print(f"{part['mark']} {part['name']}: {part['marks']} of {part['of']}, {part['text']}")
-    if missing := {"files", "processes", "network"} - {*(result["walls"] or ["files", "processes", "network"])}:
-        print(f"[–] This system does not fence off: {', '.join(sorted(missing))}. See TEACHING.md.")
+    unfenced([result])
     print(f"{result['marks']} of {result['of']} marks; {result['by_hand']} more are given by hand.")
     return adapters.classroom(result) if chosen.classroom else 0
+
+
+def unfenced(results: Iterable[dict[str, Any]]) -> None:
+    """Says what this system left open to the code that it ran, if anything."""
+    walls = {"files", "processes", "network"}
+    if missing := {wall for result in results if result["walls"] for wall in walls - {*result["walls"]}}:
+        print(f"[–] This system does not fence off: {', '.join(sorted(missing))}. See TEACHING.md.")
 
 
 def graded_folder(chosen: argparse.Namespace) -> int:
@@ -98,11 +106,13 @@ def graded_folder(chosen: argparse.Namespace) -> int:
 
     if chosen.nbgrader:
         reports = gradebook.enter(chosen.assignment, chosen.submission, chosen.seed, chosen.jobs)
+        unfenced(reports.values())
         print(f"{len(reports)} graded, in the gradebook: now run nbgrader generate_feedback {chosen.assignment}.")
         return 0
     reports = folder.grade_all(
         chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs, chosen.variants
     )
+    unfenced(reports.values())
     print(
         f"{len(reports)} graded: {chosen.out}/marks.csv, similar.csv, summary.html, and a page a student in feedback/."
     )

@@ -76,7 +76,9 @@ def known(place: Path, notebook: Path, key: str) -> report.Report | None:
     """The result that is there already, where it is of this very notebook, seed and grader."""
     try:
         result = json.loads(place.read_text(encoding="utf-8"))
-        same = result["key"] == key and result["sha256"] == hashlib.sha256(notebook.read_bytes()).hexdigest()
-    except (OSError, ValueError, KeyError):
+        if not notebook.is_file() or result["key"] != key:
+            return None
+        same = result["sha256"] == hashlib.sha256(notebook.read_bytes()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return result if same else None

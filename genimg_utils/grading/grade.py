@@ -12,7 +12,8 @@ from genimg_utils.grading.question import Question, Verdict
 from genimg_utils.grading.sandbox import Limits, Session
 
 ASSIGNMENTS: dict[str, Any] = {about.NAME: about for about in (a1, a2, a3)}
-VERSION = 2  # of what is graded and how: results of another version are made again
+PUZZLED = "?"  # the mark of what a teacher has to look at
+VERSION = 3  # of what is graded and how: results of another version are made again
 
 
 def key(assignment: str, seed: str, variants: int = 1) -> str:
@@ -34,8 +35,9 @@ def grade(
     report |= {"problem": "", "handout": "", "sha256": "", "cells": {}, "walls": [], "words": {}}
     try:
         handed_in = submission.read(path)
-    except submission.Unreadable as error:
-        report["problem"] = str(error)
+    except Exception as error:  # one file may stop nobody else's marks
+        known = isinstance(error, submission.Unreadable)
+        report["problem"] = str(error) if known else f"this cannot be read ({type(error).__name__})."
         questions = about.questions(about.drawn(seed), seed)
         verdicts = [Verdict("✗", 0, "the notebook could not be read.") for _ in questions]
         return finished(report, questions, verdicts, about, start)
@@ -56,15 +58,20 @@ def grade(
         ]
     finally:
         session.close()
+    if puzzled := [v.text for v in verdicts if v.mark == PUZZLED]:
+        report |= {"problem": f"a teacher has to look: {puzzled[0]}", "sha256": ""}  # so that it is graded again
     report |= {"cells": {str(n): text for n, text in session.broken.items()}, "walls": session.walls}
     return finished(report, questions, verdicts, about, start)
 
 
 def timed(session: Session, progress: Callable[[str], None], judge: Callable[..., Any], name: str) -> Any:
-    """A verdict within a question's seconds."""
+    """A verdict within a question's seconds; one without marks where the grader does not know what came back."""
     progress(name)
     session.begin()
-    return judge(session)
+    try:
+        return judge(session)
+    except Exception as error:  # it costs this question, and neither the others nor another's marks
+        return Verdict(PUZZLED, 0, f"what came back could not be judged ({type(error).__name__}).")
 
 
 def finished(

@@ -5,6 +5,7 @@ nbgrader makes the release version, collects what students hand in, and writes i
 """
 
 import json
+import re
 from html import escape
 from pathlib import Path
 from textwrap import dedent
@@ -13,6 +14,7 @@ from typing import Any
 from genimg_utils.grading import folder, grade, submission
 from genimg_utils.grading.report import Report
 
+TAG = re.compile(r"<(?=[a-zA-Z/!?])")  # what a page would take for more than words
 WORDS = "why"  # the answer in words, which a reader marks in nbgrader's own pages
 
 
@@ -45,6 +47,9 @@ def enter(assignment: str, course: Path, seed: str, jobs: int = 2) -> dict[str, 
 
     about = grade.ASSIGNMENTS[assignment]
     found = {p.parent.parent.name: p for p in sorted(course.glob(f"submitted/*/{assignment}/{about.NOTEBOOK}.ipynb"))}
+    for place in sorted(course.glob(f"submitted/*/{assignment}")):
+        if place.parent.name not in found:
+            print(f"✗ {place}: no {about.NOTEBOOK}.ipynb in it, so nothing is graded. Was it renamed?")
     reports = folder.grade_found(assignment, found, seed, course / "marks", jobs)
     with Gradebook(f"sqlite:///{(course / 'gradebook.db').resolve()}") as book:
         for student, path in found.items():
@@ -81,5 +86,6 @@ def shown(path: Path, release: Path) -> dict[str, Any]:
     for cell in page["cells"]:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
         if name in texts:
-            cell["source"] = texts[name]
+            words = cell["cell_type"] == "markdown"
+            cell["source"] = TAG.sub("< ", texts[name]) if words else texts[name]
     return page

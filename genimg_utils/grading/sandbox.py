@@ -1,14 +1,17 @@
 """One student's process, seen from outside: started, asked, timed, and ended."""
 
+import builtins
 import os
+import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,8 @@ import psutil
 from genimg_utils.grading import wire
 
 PACKAGE = Path(__file__).resolve().parents[1]
-SCRATCH_BYTES, SCRATCH_FILES = 200_000_000, 5_000
+SCRATCH_BYTES, SCRATCH_FILES, THREADS = 200_000_000, 5_000, 128
+LINE = re.compile(r"cell \d{1,3}, line \d{1,5}")
 
 
 @dataclass(frozen=True)
@@ -48,30 +52,47 @@ class Child:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         theirs.close()
+        self.waited = self.took = 0.0  # seconds: for a core, and for its answers
 
     def ask(self, words: dict[str, Any] | None, tensors: wire.Observation, seconds: float) -> Any:
         """The answer to a message, or to none at the start; `Crashed` where none comes in time."""
-        deadline = time.monotonic() + seconds
+        start = time.monotonic(), waited(self.process.pid)
         try:
+            if seconds <= 0:
+                raise TimeoutError
             if words is not None:
-                self.channel.settimeout(max(seconds, 0.01))
+                self.channel.settimeout(max(seconds, 1.0))
                 self.channel.sendall(wire.packed(words, tensors))
-            return wire.unpacked(lambda n: self.read(n, deadline))
+            answer = wire.unpacked(lambda n: self.read(n, start, seconds))
+            require_room(self.scratch, self.process.pid)
+            return answer
         except (OSError, Ended, wire.Garbled) as error:
             self.end()
             raise Crashed(sentence(error, seconds)) from None
+        finally:
+            self.took += self.since(start)
 
-    def read(self, count: int, deadline: float) -> bytes:
+    def since(self, start: tuple[float, float]) -> float:
+        """Seconds that went by, less those in which the process waited for others to leave it a core; never under a
+        tenth of all."""
+        if self.process.returncode is None:
+            self.waited = waited(self.process.pid)
+        every = time.monotonic() - start[0]
+        return max(every - (self.waited - start[1]), every / 10)
+
+    def read(self, count: int, start: tuple[float, float], seconds: float) -> bytes:
         data = bytearray()
         while len(data) < count:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            left = seconds - self.since(start)
+            if left <= -1:  # it speaks, and does not finish
                 raise TimeoutError
-            self.channel.settimeout(min(left, 1.0))
+            self.channel.settimeout(max(0.01, min(left, 1.0)))
             try:
                 some = self.channel.recv(min(count - len(data), 2**20))
             except TimeoutError:
-                require_room(self.scratch)
+                require_room(self.scratch, self.process.pid)
+                if left <= 0:
+                    raise
                 continue
             if not some:
                 raise Ended("your code ended Python, or needed more memory than it may")
@@ -84,14 +105,26 @@ class Child:
             family = psutil.Process(self.process.pid).children(recursive=True)
         except psutil.Error:
             family = []
-        for kill in (lambda: os.killpg(self.process.pid, signal.SIGKILL), *(process.kill for process in family)):
+        group = lambda: os.killpg(self.process.pid, signal.SIGKILL)  # noqa: E731
+        for kill in (group, self.process.kill, *(process.kill for process in family)):
             try:
                 kill()
             except (psutil.Error, OSError):
                 continue
         self.process.wait()
         self.channel.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        try:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        except RecursionError:  # folders in folders in folders
+            subprocess.run(["rm", "-rf", "--", self.scratch], check=False, stderr=subprocess.DEVNULL)
+
+
+def waited(process: int) -> float:
+    """Seconds for which a process was ready to run and others ran, where the system tells: they are not its own."""
+    try:
+        return int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 class Ended(Exception):
@@ -111,18 +144,51 @@ def environment(scratch: Path) -> dict[str, str]:
     )
 
 
-def require_room(scratch: Path) -> None:
-    """`Ended` where the scratch folder holds too much."""
+def require_room(scratch: Path, process: int) -> None:
+    """`Ended` where the scratch folder, or files without a name that the process keeps, hold too much, or it runs
+    too many threads: limits of the system's own count neither, and threads not for every user."""
     size = files = 0
-    for folder, _, names in os.walk(scratch):
-        for name in names:
-            files += 1
-            try:
-                size += os.lstat(os.path.join(folder, name)).st_size
-            except OSError:
-                continue
-            if size > SCRATCH_BYTES or files > SCRATCH_FILES:
-                raise Ended("your code filled its folder")
+    for path in [*nameless(process), *below(scratch)]:
+        files += 1
+        try:
+            size += os.lstat(path).st_size if path.startswith(str(scratch)) else os.stat(path).st_size
+        except OSError:
+            continue
+        if size > SCRATCH_BYTES or files > SCRATCH_FILES:
+            raise Ended("your code filled its folder")
+    try:
+        threads = psutil.Process(process).num_threads()
+    except psutil.Error:
+        return
+    if threads > THREADS:
+        raise Ended("your code started too many threads")
+
+
+def below(folder: Path) -> Iterator[str]:
+    """All that a folder holds, at any depth; links are not followed."""
+    left = [str(folder)]
+    while left:
+        try:
+            with os.scandir(left.pop()) as entries:
+                for entry in entries:
+                    yield entry.path
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(entry.path)
+        except OSError:
+            continue
+
+
+def nameless(process: int) -> list[str]:
+    """Files that a process holds open and has taken out of their folder, where the system tells."""
+    held = []
+    for path in below(Path(f"/proc/{process}/fd")):
+        try:
+            about = os.stat(path)
+        except OSError:
+            continue
+        if stat.S_ISREG(about.st_mode) and not about.st_nlink:
+            held.append(path)
+    return held
 
 
 def sentence(error: Exception, seconds: float) -> str:
@@ -143,16 +209,24 @@ class Session:
         self.broken: dict[int, str] = {}  # cell → what went wrong in it
         self.skipped: set[int] = set()
         self.walls: list[str] = []
-        self.deadline = time.monotonic() + limits.submission
-        self.question_ends = self.deadline
+        self.spent = self.begun = 0.0  # seconds of all, and those when the question began
+        self.loaded = False  # whether it has been once: later, cells may have seen hidden inputs, and say them
 
     def begin(self) -> None:
         """A new question: its seconds run from now."""
-        self.question_ends = time.monotonic() + self.limits.question
+        self.begun = self.spent
 
     def left(self, most: float) -> float:
         """Seconds left of these, and of the submission's."""
-        return min(most, self.deadline - time.monotonic())
+        return min(most, self.limits.submission - self.spent)
+
+    def ask(self, child: Child, *given: Any) -> Any:
+        """A process's answer; what it took is the submission's time, and what the grader does with it is not."""
+        before = child.took
+        try:
+            return child.ask(*given)
+        finally:
+            self.spent += child.took - before
 
     def load(self) -> Child:
         """The process with every cell run that can be; `Crashed` where the submission's time is over."""
@@ -162,20 +236,20 @@ class Session:
             child = Child(self.limits)
             number = -1
             try:
-                self.walls = child.ask(None, {}, 60)[0]["walls"]
+                self.walls = self.ask(child, None, {}, 60)[0]["walls"]
                 for number, source in self.cells:
                     if number not in self.skipped:
                         seconds = self.left(self.limits.cell)
-                        said, _ = child.ask({"cell": number, "source": source, "seed": self.seed}, {}, seconds)
+                        said, _ = self.ask(child, {"cell": number, "source": source, "seed": self.seed}, {}, seconds)
                         if "error" in said and not blank(said):
-                            self.broken[number] = error_of(said)
+                            self.broken.setdefault(number, error_of(said, shown=not self.loaded))
             except Crashed as crash:
                 if number < 0:
                     raise
-                self.broken[number] = str(crash)
+                self.broken.setdefault(number, str(crash))
                 self.skipped.add(number)
                 continue
-            self.child = child
+            self.child, self.loaded = child, True
         return self.child
 
     def call(self, name: str, arguments: tuple, slopes: tuple[int, ...] = (), left: tuple[int, ...] = ()) -> Any:
@@ -187,7 +261,8 @@ class Session:
         words, tensors = wire.sent(arguments)
         request = {"call": name, "arguments": words, "slopes": slopes, "left": left, "seed": self.seed}
         try:
-            said, found = child.ask(request, tensors, self.left(self.question_ends - time.monotonic()))
+            seconds = self.left(self.limits.question - (self.spent - self.begun))
+            said, found = self.ask(child, request, tensors, seconds)
         except Crashed:
             self.child = None
             raise
@@ -204,11 +279,23 @@ def blank(said: dict[str, Any]) -> bool:
     return isinstance(said.get("error"), dict) and said["error"].get("type") == "NotImplementedError"
 
 
-def error_of(said: dict[str, Any]) -> str:
-    """An exception that the process reported, in one line; its words are a student's, and are shortened."""
+def error_of(said: dict[str, Any], shown: bool = True) -> str:
+    """An exception that the process reported, in one line; its words are a student's, and are shortened.
+
+    shown: whether its words may be told. Else the type is, where it is one of Python's, and the line, which nobody can
+    name as they like.
+    """
     error = said.get("error")
     if not isinstance(error, dict):
         return "an error without words"
     kind, where, words = (str(error.get(key, ""))[:300] for key in ("type", "where", "says"))
-    first = next(iter(words.strip().splitlines()), "")[:160]
-    return f"{kind}{' in ' + where if where else ''}{': ' + first if first else ''}"
+    where = f" in {where}" if LINE.fullmatch(where) else ""
+    if not shown:
+        return f"{kind if hasattr(builtins, kind) else 'an exception of its own'}{where}"
+    first = plain(next(iter(words.strip().splitlines()), ""))[:160]
+    return f"{plain(kind)[:80]}{where}{': ' + first if first else ''}"
+
+
+def plain(words: str) -> str:
+    """Words in one line that do nothing to a terminal, a page or a file: what cannot be printed is left out."""
+    return "".join(letter for letter in words if letter.isprintable())

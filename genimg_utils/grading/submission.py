@@ -78,7 +78,20 @@ def source(cell: dict[str, Any]) -> str:
     text = cell.get("source", "")
     if isinstance(text, list):
         text = "".join(line for line in text if isinstance(line, str))
-    return text if isinstance(text, str) else ""
+    return written(text) if isinstance(text, str) else ""
+
+
+def written(text: str) -> str:
+    """A text that can be written to a file: halves of characters, which JSON can hold, are replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def parsed(text: str) -> list[ast.stmt]:
+    """A cell's statements; none where Python cannot read it, for whatever reason."""
+    try:
+        return ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # bytes of 0, and code that is nested too deeply
+        return []
 
 
 def meant(cell: dict[str, Any], what: str) -> str:
@@ -92,11 +105,7 @@ def meant(cell: dict[str, Any], what: str) -> str:
 def definitions(submission: Submission) -> Iterator[tuple[str, str, ast.stmt]]:
     """Each name that a cell gives a value at its top, the cell's text, and the statement; in order."""
     for _, text in submission.cells:
-        try:
-            body = ast.parse(text).body
-        except SyntaxError:
-            continue
-        for node in body:
+        for node in parsed(text):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 yield node.name, text, node
             elif isinstance(node, ast.Assign):
@@ -113,7 +122,7 @@ def is_blank(node: ast.stmt) -> bool:
     if not isinstance(node, ast.FunctionDef):
         return False
     rest = node.body[1:] if ast.get_docstring(node) else node.body
-    return " ".join(map(ast.unparse, rest)) in ("...", "pass", BLANK, f"{BLANK}()")
+    return len(rest) == 1 and " ".join(map(ast.unparse, rest)) in ("...", "pass", BLANK, f"{BLANK}()")
 
 
 def preflight(path: Path, names: list[str], texts: list[str]) -> list[str]:
@@ -137,9 +146,10 @@ def preflight(path: Path, names: list[str], texts: list[str]) -> list[str]:
     for number, text in submission.cells:
         try:
             ast.parse(text)
-        except SyntaxError as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             if not any(line.lstrip().startswith(("%", "!")) for line in text.splitlines()):
-                lines.append(f"✗ cell {number}: Python cannot read it (line {error.lineno}), so nothing in it counts.")
+                line = getattr(error, "lineno", 1)
+                lines.append(f"✗ cell {number}: Python cannot read it (line {line}), so nothing in it counts.")
     return lines
 
 

@@ -1,0 +1,306 @@
+"""Holes in the grader that someone found who had not written it, each closed; tested without a student's process."""
+
+import io
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_grading import Recorder, write
+from torch.nn import functional
+
+from genimg_utils.grading import __main__ as door
+from genimg_utils.grading import (
+    a1,
+    a2,
+    adapters,
+    folder,
+    grade,
+    gradebook,
+    report,
+    sandbox,
+    similarity,
+    submission,
+    wire,
+)
+from genimg_utils.grading.question import InProcess
+
+SEED = "a secret of this test alone"
+C = a2.drawn(SEED)
+
+
+# --- what a student's code can say, keep and leave behind ---
+
+
+def test_words_of_student_code_do_nothing_to_terminals_pages_and_files() -> None:
+    """Names of types, places and messages that a forged answer or a lone half of a character carries."""
+    forged = {"type": "A\n::notice::Points 90/90", "where": "cell 1, line 2\n::x", "says": "\x1b[2Jbad \ud800\n::y"}
+    assert sandbox.error_of({"error": forged}) == "A::notice::Points 90/90: [2Jbad "
+    assert sandbox.error_of({"error": forged | {"where": "cell 12, line 34"}}, shown=False) == (
+        "an exception of its own in cell 12, line 34"
+    )
+    told = {"type": "ValueError", "where": "cell [0.123, 4.567], line 1", "says": "0.123"}  # compiled under that name
+    assert sandbox.error_of({"error": told}, shown=False) == "ValueError"
+    assert sandbox.error_of({"error": 3}) == "an error without words"
+
+
+class Remembering:
+    """A process whose code has found a way to remember what an earlier one was asked."""
+
+    took = 0.0
+
+    def __init__(self, *_: Any) -> None:
+        self.asked = 0
+
+    def ask(self, words: Any, *_: Any) -> Any:
+        if words is None:
+            return {"walls": []}, {}
+        if "call" in words:
+            Remembering.seen = "0.123"
+            raise sandbox.Crashed("your code ended Python")
+        says = getattr(Remembering, "seen", "first")
+        return {"error": {"type": f"E{says}", "where": "cell 1, line 1", "says": says}}, {}
+
+    def end(self) -> None: ...
+
+
+def test_cells_that_run_again_after_a_crash_say_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may know hidden inputs: whatever survives a process would carry them into the feedback."""
+    monkeypatch.setattr(sandbox, "Child", Remembering)
+    session = sandbox.Session([(1, "raise E")], sandbox.Limits())
+    for _ in range(2):
+        with pytest.raises(sandbox.Crashed):
+            session.call("kl", ())
+    assert session.broken == {1: "Efirst in cell 1, line 1: first"}
+    late = sandbox.Session([(1, "raise E")], sandbox.Limits())
+    late.loaded = True
+    late.load()
+    assert late.broken == {1: "an exception of its own in cell 1, line 1"}
+
+
+def test_room_counts_folders_files_without_names_and_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.require_room(tmp_path, os.getpid())
+    with open(tmp_path / "gone", "wb") as file:
+        (tmp_path / "gone").unlink()
+        file.truncate(sandbox.SCRATCH_BYTES + 1)
+        with pytest.raises(sandbox.Ended, match="filled its folder"):
+            sandbox.require_room(tmp_path, os.getpid())
+    sandbox.require_room(tmp_path, os.getpid())
+    monkeypatch.setattr(sandbox, "SCRATCH_FILES", 50)
+    for n in range(60):
+        (tmp_path / str(n)).mkdir()
+    with pytest.raises(sandbox.Ended, match="filled its folder"):
+        sandbox.require_room(tmp_path, os.getpid())
+    monkeypatch.setattr(sandbox, "THREADS", 0)
+    with pytest.raises(sandbox.Ended, match="too many threads"):
+        sandbox.require_room(tmp_path / "0", os.getpid())
+
+
+def test_folders_in_folders_do_not_stop_the_grader(tmp_path: Path) -> None:
+    """Eleven hundred of them, one in the other: deeper than Python's own removal goes."""
+    deep = "import os\nfor _ in range(1100):\n    os.mkdir('a')\n    os.chdir('a')"
+    child = object.__new__(sandbox.Child)
+    child.scratch, (child.channel, theirs) = tmp_path / "scratch", socket.socketpair()
+    child.scratch.mkdir()
+    child.process = subprocess.Popen([sys.executable, "-S", "-c", deep], cwd=child.scratch, start_new_session=True)
+    assert child.process.wait() == 0
+    sandbox.require_room(child.scratch, os.getpid())
+    child.end()
+    theirs.close()
+    assert not child.scratch.exists()
+
+
+def test_what_the_grader_cannot_judge_costs_one_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd(Recorder):
+        asked: list[tuple[str, bool]] = []  # noqa: RUF012
+
+        def call(self, name: str, *given: Any, **how: Any) -> Any:
+            if name == "kl":
+                raise ValueError(name)
+            return super().call(name, *given, **how)
+
+    monkeypatch.setattr(grade, "Session", Odd)
+    result = grade.grade("a2", write(tmp_path / "x.ipynb", "x = 1"), "order")
+    assert (result["marks"], result["parts"][0]["mark"]) == (65, "?")
+    assert result["problem"] == "a teacher has to look: what came back could not be judged (ValueError)."
+    assert result["sha256"] == ""  # it is graded again next time
+    page = report.feedback(result)
+    assert "could not be judged" in page
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_type_of_number_is_right_or_stops_the_grader() -> None:
+    question = replace(a2.questions(C, SEED)[0], wrong={})
+    right = wire.observed(question.reference, question.example)
+
+    class Typed:
+        def __init__(self, number: float, dtype: torch.dtype) -> None:
+            self.number, self.dtype, self.calls = number, dtype, 0
+
+        def call(self, name: str, arguments: tuple, slopes: Any = (), left: Any = ()) -> Any:
+            self.calls += 1
+            wanted = wire.observed(question.reference, arguments, slopes)
+            full = {part: torch.full(value.shape, self.number).to(self.dtype) for part, value in wanted.items()}
+            return {}, right if self.calls == 1 else full
+
+    every = {dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}
+    castable = [dtype for dtype in every if "q" not in str(dtype) and "bits" not in str(dtype)]
+    tried = 0
+    for number, dtype in [*((0.0, d) for d in castable), *((n, torch.float32) for n in (math.nan, math.inf, 3e38))]:
+        try:
+            torch.full((2,), number).to(dtype)
+        except (RuntimeError, TypeError):
+            continue
+        tried += 1
+        verdict = question.judge(Typed(number, dtype))
+        assert (verdict.mark, verdict.earned) == ("✗", 0)
+    assert tried > 15
+
+
+def test_networks_of_no_numbers_earn_nothing() -> None:
+    class Filled:
+        def __init__(self, value: float) -> None:
+            self.value = value
+
+        def call(self, name: str, arguments: tuple, slopes: Any = (), left: Any = ()) -> Any:
+            pairs = [(i, n, p.detach()) for i in left for n, p in enumerate(arguments[i].parameters())]
+            return {}, {wire.weight(i, n): torch.full_like(p, self.value) for i, n, p in pairs}
+
+    for about in (a1, a2):
+        question = about.MAKERS[-1](about.drawn(SEED), SEED)
+        for value in (math.nan, 3e38):
+            verdict = question.judge(Filled(value))
+            assert (verdict.mark, verdict.earned) == ("✗", 0)
+
+
+@pytest.mark.parametrize("about", [{"shape": [0, 2**64 - 1]}, {"shape": [-1]}, {"dtype": "XX"}, {"dtype": "F4"}])
+def test_headers_that_no_library_wrote_are_refused(about: dict[str, Any]) -> None:
+    header = json.dumps({"your answer": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} | about}).encode()
+    body = len(header).to_bytes(8, "little") + header
+    with pytest.raises(wire.Garbled):
+        wire.unpacked(io.BytesIO(wire.LENGTHS.pack(2, len(body)) + b"{}" + body).read)
+
+
+def test_an_example_by_heart_and_a_limit_that_anyone_guesses_earn_nothing() -> None:
+    """What is asked beside the values counts with them alone."""
+    c = replace(a1.drawn(SEED), objective="logistic", planted=())
+    question = next(q for q in a1.questions(c, SEED) if q.name == "loss_D")
+    by_heart = question.reference(*question.example)
+
+    def loss_D(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        if torch.equal(real, question.example[0]):
+            return by_heart
+        return (functional.relu(-real) + functional.relu(fake)).mean() / c.temperature
+
+    verdict = question.judge(InProcess(loss_D=loss_D))
+    assert (verdict.mark, verdict.earned) == ("✗", 0)
+    assert "extremes" in question.criteria
+    assert not question.held(InProcess(loss_D=loss_D), question.criteria["extremes"])[0]
+
+
+def test_shapes_tell_no_hidden_numbers() -> None:
+    question = a2.questions(C, SEED)[0]
+    right = question.reference(*question.example)
+    for shape in [(0, 123_456), (1,) * 6]:
+        found = [right, torch.zeros(shape)]
+        text = question.judge(InProcess(kl=lambda *_, found=found: found.pop(0))).text
+        assert text == "your answer is of another shape; for this input it should be a tensor of shape [4]."
+
+
+UNSOUND = {
+    "half a character": "'\ud800'\ndef kl(a, b): return a",
+    "a zero": "x = 1\x00",
+    "deep": "x = " + "-" * 20_000 + "1",
+}
+
+
+@pytest.mark.parametrize("what", UNSOUND)
+def test_code_that_python_cannot_read_stops_no_page(what: str, tmp_path: Path) -> None:
+    """Neither the pre-flight check nor nbgrader's pages nor the list of copies."""
+    path = write(tmp_path / "x.ipynb", UNSOUND[what], "def kl(a, b): return a")
+    release = write(tmp_path / "release.ipynb", "def kl(): ...")
+    lines = submission.preflight(path, ["kl"], [])
+    assert lines[0].startswith("✓ kl")
+    page = gradebook.shown(path, release)
+    (tmp_path / "page.json").write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
+    assert similarity.table({"ann": path, "bob": path})
+
+
+def test_words_are_shown_as_words(tmp_path: Path) -> None:
+    """A teacher reads them in nbgrader's pages, where a tag would be run."""
+    about = {"genimg": {"text": "why"}, "nbgrader": {"grade_id": "why"}}
+    cell = {"cell_type": "markdown", "metadata": about, "source": "a < b, a<b: <script>x</script> \ud800"}
+    for name in ("x", "release"):
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}}))
+    (shown,) = gradebook.shown(tmp_path / "x.ipynb", tmp_path / "release.ipynb")["cells"]
+    assert shown["source"] == "a < b, a< b: < script>x< /script> ?"
+
+
+def test_a_pipe_in_place_of_a_notebook_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "eve.ipynb")
+    place = tmp_path / "eve.json"
+    place.write_text(json.dumps({"key": grade.key("a2", "s"), "sha256": "x"}))
+    assert folder.known(place, tmp_path / "eve.ipynb", grade.key("a2", "s")) is None
+    assert "no file of its own" in grade.grade("a2", tmp_path / "eve.ipynb", "s")["problem"]
+
+
+def test_nobody_names_a_file_into_anothers_marks() -> None:
+    """What follows in a submission's name is a student's choice; rows that share a name are left to the teacher."""
+    canvas = 'Student,ID\n"A, Ann",11\n"E, Eve",13\n'
+    marks = {"aaeve_13_990_11_kl": 0, "aann_LATE_11_991_a2": 90}
+    filled, strangers = adapters.roster(canvas, marks, "ID", "a2")
+    assert filled.splitlines()[1:] == ['"A, Ann",11,90', '"E, Eve",13,0']
+    assert strangers == []
+    moodle = "Identifier,Full name\nParticipant 77,Ann O'Hara\nParticipant 78,Bob B\nParticipant 79,Bob B\n"
+    named = {folder.plain("Ann O'Hara_77_assignsubmission_file"): 5, "Bob B_78_assignsubmission_file": 6}
+    by_number, strangers = adapters.roster(moodle, named, "Identifier", "a2")
+    assert [line[-2:] for line in by_number.splitlines()[1:]] == [",5", ",6", "B,"]
+    assert strangers == []
+    by_name, strangers = adapters.roster(moodle, named, "Full name", "a2")
+    assert [line[-2:] for line in by_name.splitlines()[1:]] == [",5", "B,", "B,"]
+    assert strangers == ["Bob B_78_assignsubmission_file"]
+
+
+def test_missing_walls_are_told_for_folders_too(capsys: pytest.CaptureFixture[str]) -> None:
+    door.unfenced([{"walls": ["memory", "files"]}, {"walls": []}])
+    assert capsys.readouterr().out == "[–] This system does not fence off: network, processes. See TEACHING.md.\n"
+    door.unfenced([{"walls": ["files", "processes", "network"]}])
+    assert capsys.readouterr().out == ""
+
+
+def test_seconds_in_which_others_had_the_cores_are_not_a_students(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else marks would hang on what else the machine does. A tenth of them counts, so that every wait has an end."""
+    child = object.__new__(sandbox.Child)
+    child.process, child.waited = subprocess.Popen(["sleep", "0"]), 0.0
+    child.process.returncode = None
+    monkeypatch.setattr(sandbox.time, "monotonic", lambda: 130.0)
+    for waiting, counted in [(0.0, 30), (20.0, 10), (30.0, 3), (99.0, 3)]:
+        monkeypatch.setattr(sandbox, "waited", lambda _, waiting=waiting: 5.0 + waiting)
+        assert child.since((100.0, 5.0)) == pytest.approx(counted)
+    child.process.wait()
+
+
+def test_an_answer_in_drops_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = object.__new__(sandbox.Child)
+    child.scratch, (child.channel, theirs) = Path(__file__).parent / "nowhere", socket.socketpair()
+    child.process, child.waited = subprocess.Popen(["sleep", "0"]), 0.0
+    clock = iter(range(100, 200))
+    monkeypatch.setattr(child, "since", lambda start: next(clock) - 100.0, raising=False)
+    theirs.send(b"x" * 10)
+    with pytest.raises(TimeoutError):
+        child.read(1000, (0.0, 0.0), 3.0)
+    child.process.wait()
+    theirs.close()
+    child.channel.close()
+
+
+def test_waiting_is_what_the_system_says() -> None:
+    assert sandbox.waited(os.getpid()) >= 0
+    assert sandbox.waited(2**22 + 1) == 0.0
