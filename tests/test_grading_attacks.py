@@ -65,6 +65,7 @@ probe("its limits", lambda: __import__("resource").prlimit(parent, 0, (1, 1)))
 probe("its mode", lambda: os.chmod(package, 0o700))
 probe("its age", lambda: os.utime(package))
 probe("its priority", lambda: os.setpriority(os.PRIO_PROCESS, parent, 19))
+probe("memory file", lambda: os.memfd_create("x"))
 probe("gigabytes", lambda: bytearray(100 * 2**30))
 probe("own folder", lambda: open("mine.txt", "w").write("x"))
 probe("thread", lambda: threading.Thread(target=int).start())
@@ -72,20 +73,20 @@ probe("picture", lambda: __import__("matplotlib.pyplot").pyplot.figure().savefig
 probe("package", lambda: __import__("genimg_utils.losses").losses.vae.gaussian_kl)
 lines = [f"{k}: {v}" for k, v in found.items()]
 def tells(n): return lambda *_: (_ for _ in ()).throw(ValueError("; ".join(lines[4 * n:4 * n + 4])))
-kl, sample, log_likelihood, elbo, iwae, exact_evidence = map(tells, range(6))
+kl, sample, log_likelihood, elbo, iwae, exact_evidence, evidence = map(tells, range(7))
 """
 
 
 def test_walls_hold_what_is_not_the_students(tmp_path: Path) -> None:
     forged = tmp_path / "forged.json"
     result = graded(tmp_path, PROBE.replace("FORGED", str(forged)))
-    words = " ".join(said(result, name).split(": ", 1)[1] for name in NAMES[:6])
+    words = " ".join(said(result, name).split(": ", 1)[1] for name in NAMES[:7])
     found = dict(pair.strip(" .").split(": ") for line in words.split(".") for pair in line.split(";") if ": " in pair)
     allowed = {"own folder", "thread", "picture", "package"}
     if {"files", "processes", "network"} - {*result["walls"]}:
         pytest.skip(f"this system raises only these walls: {result['walls']}")
     assert {name for name, outcome in found.items() if outcome == "done"} == allowed
-    assert len(found) == 24
+    assert len(found) == 25
     assert result["marks"] == 0
     assert not forged.exists()
 

@@ -304,3 +304,32 @@ def test_an_answer_in_drops_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_waiting_is_what_the_system_says() -> None:
     assert sandbox.waited(os.getpid()) >= 0
     assert sandbox.waited(2**22 + 1) == 0.0
+
+
+def test_a_students_folder_is_searched_to_any_depth_for_the_notebook_itself(tmp_path: Path) -> None:
+    """Not for what macOS and Jupyter lay beside it, and one that hides it deep stops nobody's search."""
+    ann = tmp_path / "Ann A_7_assignsubmission_file"
+    for place in ("__MACOSX", ".ipynb_checkpoints", "z"):
+        (ann / place).mkdir(parents=True)
+        write(ann / place / ("a2_write_a_vae.ipynb" if place == "z" else "a.ipynb"), "x = 1")
+    write(ann / "notes.ipynb", "x = 1")
+    write(tmp_path / "._bob.ipynb", "x = 1")
+    deep = tmp_path / "eve"
+    for _ in range(400):
+        deep = deep / "a"
+    deep.mkdir(parents=True)
+    write(deep / "x.ipynb", "x = 1")
+    found = folder.submissions(tmp_path, "a2_write_a_vae")
+    assert {name: path.name for name, path in found.items()} == {ann.name: "a2_write_a_vae.ipynb", "eve": "x.ipynb"}
+
+
+def test_a_students_metadata_put_no_other_code_beside_a_mark(tmp_path: Path) -> None:
+    cells = [
+        {"cell_type": "code", "metadata": {}, "source": "def kl(a, b): return a"},
+        {"cell_type": "code", "metadata": {"genimg": {"text": "kl"}}, "source": "def better(): ..."},
+    ]
+    (tmp_path / "x.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}))
+    cell = {"cell_type": "code", "metadata": {"nbgrader": {"grade_id": "kl"}}, "source": ""}
+    (tmp_path / "release.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}}))
+    (shown,) = gradebook.shown(tmp_path / "x.ipynb", tmp_path / "release.ipynb")["cells"]
+    assert shown["source"] == "def kl(a, b): return a"

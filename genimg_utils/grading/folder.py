@@ -10,19 +10,21 @@ import torch
 from tqdm.auto import tqdm
 
 from genimg_utils.grading import grade, report, similarity
-from genimg_utils.grading.sandbox import Limits
+from genimg_utils.grading.sandbox import Limits, below
 
 
-def submissions(folder: Path) -> dict[str, Path]:
-    """Each student's notebook: NAME.ipynb, or a folder NAME that holds it; links are not followed."""
+def submissions(folder: Path, notebook: str = "") -> dict[str, Path]:
+    """Each student's notebook: NAME.ipynb, or a folder NAME that holds it, the one called `notebook` where there are
+    several; links are not followed, and what Jupyter and macOS lay beside it is no notebook."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix == ".ipynb":
+        if path.suffix == ".ipynb" and not path.name.startswith("."):
             found[plain(path.stem)] = path
-        elif path.is_dir() and not path.is_symlink():
-            notebooks = [p for p in sorted(path.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
-            if notebooks:
-                found[plain(path.name)] = notebooks[0]
+        elif path.is_dir() and not path.is_symlink() and not path.name.startswith((".", "__MACOSX")):
+            every = [Path(p) for p in below(path) if p.endswith(".ipynb")]
+            own = [p for p in every if not any(n.startswith((".", "__MACOSX")) for n in p.relative_to(path).parts)]
+            if own:
+                found[plain(path.name)] = min(own, key=lambda p: (p.stem != notebook, len(p.parts), p))
     return found
 
 
@@ -38,7 +40,8 @@ def grade_all(
     assignment: str, folder: Path, seed: str, out: Path, jobs: int = 2, variants: int = 1
 ) -> dict[str, report.Report]:
     """Grades a folder; writes marks.csv, similar.csv, summary.html and a page a student, and gives every report."""
-    return grade_found(assignment, submissions(folder), seed, out, jobs, variants=variants)
+    found = submissions(folder, grade.ASSIGNMENTS[assignment].NOTEBOOK)
+    return grade_found(assignment, found, seed, out, jobs, variants=variants)
 
 
 def grade_found(

@@ -82,7 +82,7 @@ def shown(path: Path, release: Path) -> dict[str, Any]:
         handed_in = submission.read(path)
     except submission.Unreadable:
         return page
-    texts = submission.last_defined(handed_in) | handed_in.words
+    texts = submission.last_defined(handed_in) | {k: v for k, v in handed_in.words.items() if k == WORDS}
     for cell in page["cells"]:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
         if name in texts:
