@@ -64,11 +64,12 @@ def embed(figure: Figure) -> tuple[str, dict[str, str]]:
     buffer, small = BytesIO(), BytesIO()
     figure.savefig(buffer, format="png")
     picture = Image.open(buffer).convert("RGB")
-    few, colour = picture.getcolors(256), np.asarray(picture)
-    if (colour == colour[..., :1]).all():
-        picture = picture.convert("L")  # grey, exact, and a third smaller than with a palette
-    elif few or not any(ax.images for ax in figure.axes):
-        picture = picture.quantize(256 if few else 64)  # half the size: few colours stay exact, curves look the same
+    few, colour, photo = picture.getcolors(256), np.asarray(picture), any(ax.images for ax in figure.axes)
+    grey = (colour == colour[..., :1]).all()
+    if grey and photo:
+        picture = picture.convert("L")  # exact, and a third smaller than with a palette
+    elif few or not photo:  # half the size: few colours stay exact, curves and text look the same
+        picture = picture.quantize(16 if grey else 256 if few else 64)
     picture.save(small, "png", optimize=True)
     titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("left", "center"))]
     alt = ". ".join(title for title in titles if title).replace("\n", " ")

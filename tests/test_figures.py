@@ -349,6 +349,9 @@ def test_pairing_tells_the_mean_way_of_both_pairings():
     axes = figures.gan.pairing([0.0, 2.0, 1.0], [3.0, 0.5, 1.5]).axes
     assert [ax.get_title() for ax in axes] == ["as they came: mean way 1.67", "smallest to smallest: mean way 0.67"]
     assert sorted(line.get_xdata()[0] for line in axes[1].lines[:3]) == [0, 1, 2]
+    squares = figures.gan.pairing([0.0, 2.0, 1.0], [3.0, 0.5, 1.5], squared=True).axes
+    assert [ax.get_title()[-4:] for ax in squares] == ["3.83", "0.50"]
+    assert "mean squared way" in squares[0].get_title()
 
 
 def test_apart_names_a_curve_where_it_leaves_through_the_roof():

@@ -166,8 +166,11 @@ def uphill(logit: Tensor, points: Tensor, extent: float) -> Tensor:
     return slope / (2 + slope.norm(dim=1, keepdim=True))
 
 
-def pairing(x: ArrayLike, y: ArrayLike, title: str = "") -> Figure:
-    """Real samples x [n] above, generated y [n] below, joined as they came (left) and in order (right)."""
+def pairing(x: ArrayLike, y: ArrayLike, title: str = "", squared: bool = False) -> Figure:
+    """Real samples x [n] above, generated y [n] below, joined as they came (left) and in order (right).
+
+    Above each the mean way, or the mean of its square.
+    """
     x, y = (torch.as_tensor(v).detach().cpu().double() for v in (x, y))
     figure, axes = plt.subplots(1, 2, sharex=True, figsize=(WIDTH, 1.9), layout="constrained")
     for ax, how, (above, below) in zip(
@@ -179,7 +182,8 @@ def pairing(x: ArrayLike, y: ArrayLike, title: str = "") -> Figure:
         ax.plot(below, torch.zeros_like(below), "s", color=GENERATED, markersize=6, clip_on=False)
         ax.set(ylim=(-0.25, 1.25), yticks=[])
         ax.spines.left.set_visible(False)
-        ax.set_title(f"{how}: mean way {(above - below).abs().mean():.2f}", fontsize=9, loc="center")
+        mean = (above - below).abs().pow(1 + squared).mean()
+        ax.set_title(f"{how}: mean {'squared ' * squared}way {mean:.2f}", fontsize=9, loc="center")
     axes[0].set_yticks([1, 0], ["real", "generated"])
     axes[0].tick_params(axis="y", length=0)
     for label, colour in zip(axes[0].get_yticklabels(), (REAL, GENERATED), strict=True):
