@@ -190,6 +190,15 @@ AS_WRITTEN: list[Case] = [
         "your code raised",
     ),
     (exercises.frechet, lambda x, y: frechet_by_scipy(x, y) ** 0.5, "its square"),
+    (
+        exercises.frechet,
+        lambda x, y: (
+            (x.mean(0) - y.mean(0)).pow(2).sum().item()
+            + np.trace(np.cov(x.T) + np.cov(y.T))
+            - 2 * np.trace(sqrtm(np.cov(x.T)).real @ sqrtm(np.cov(y.T)).real)
+        ),
+        "share their axes",
+    ),
     (exercises.at_infinity, lambda N, fd: np.polyfit(1 / N, fd, 1)[0], "slope"),
     (exercises.at_infinity, lambda N, fd: np.polyfit(N, fd, 1)[1], "fit in that"),
     (

@@ -25,6 +25,12 @@ def _root_trace(a: Tensor, b: Tensor) -> Tensor:
     return torch.linalg.eigvals(a @ b).real.clamp(min=0).sqrt().sum()
 
 
+def _root(a: Tensor) -> Tensor:
+    """The symmetric root of a covariance."""
+    values, vectors = torch.linalg.eigh(a)
+    return vectors @ values.clamp(min=0).sqrt().diag() @ vectors.T
+
+
 def _mean_term(x: Tensor, y: Tensor) -> Tensor:
     return (x.mean(0) - y.mean(0)).square().sum()
 
@@ -69,6 +75,13 @@ frechet = Exercise(
             _with_root(lambda a, b: (a * b).abs().sqrt().trace()),
             _with_root(lambda a, b: (a @ b).abs().sqrt().trace()),
             _with_root(lambda a, b: (a.diagonal() * b.diagonal()).sqrt().sum()),
+        ],
+        "each covariance got its own root. Their product is the product's root only if they share their axes.": [
+            _with_root(lambda a, b: (_root(a) @ _root(b)).trace()),
+        ],
+        "a routine for symmetric matrices reads half of its input, and a product of covariances is not symmetric.": [
+            _with_root(lambda a, b: torch.linalg.eigvalsh(a @ b).clamp(min=0).sqrt().sum()),
+            _with_root(lambda a, b: torch.linalg.eigvalsh(a @ b, UPLO="U").clamp(min=0).sqrt().sum()),
         ],
         "one covariance was divided by N and the other by N − 1. Take N − 1 for both.": [
             lambda x, y: _mean_term(x, y) + _spread_term(_cov(x, 0), _cov(y)),
@@ -189,6 +202,10 @@ kernel_distance = Exercise(
         "the kernel lacks its scale: the product is divided by the number of features.": [
             lambda x, y: _kernel_distance(x, y, lambda a, b: (a @ b.T + 1) ** 3),
         ],
+        "the kernel has another scale: the product is divided by the number of features, no root, no pictures.": [
+            lambda x, y: _kernel_distance(x, y, lambda a, b: (a @ b.T / a.shape[1] ** 0.5 + 1) ** 3),
+            lambda x, y: _kernel_distance(x, y, lambda a, b: (a @ b.T / len(a) + 1) ** 3),
+        ],
         "the cube is forgotten: this kernel sees differences of the means alone.": [
             lambda x, y: _kernel_distance(x, y, lambda a, b: a @ b.T / a.shape[1] + 1),
             lambda x, y: _kernel_distance(x, y, lambda a, b: a @ b.T / a.shape[1]),
@@ -196,8 +213,9 @@ kernel_distance = Exercise(
         "a square is there in place of the cube.": [
             lambda x, y: _kernel_distance(x, y, lambda a, b: (a @ b.T / a.shape[1] + 1) ** 2),
         ],
-        "the 1 is forgotten: without it a cube sees third moments alone.": [
+        "the 1 does nothing: it is forgotten, or cancels outside the cube, which then sees third moments alone.": [
             lambda x, y: _kernel_distance(x, y, lambda a, b: (a @ b.T / a.shape[1]) ** 3),
+            lambda x, y: _kernel_distance(x, y, lambda a, b: (a @ b.T / a.shape[1]) ** 3 + 1),
         ],
         "the pairs across the sets are taken off once. Expand the square of a difference: how often?": [
             lambda x, y: _others(_cubic(x, x)) + _others(_cubic(y, y)) - _cubic(x, y).mean(),
@@ -205,6 +223,12 @@ kernel_distance = Exercise(
         "the root was taken, and it is not a number where the estimate is negative. Asked is the square.": [
             lambda x, y: _kernel_distance(x, y).sqrt(),
             lambda x, y: _kernel_distance(x, y).clamp(min=0).sqrt(),
+        ],
+        "each pair within a set was counted in one order, and the sum divided by the number of both.": [
+            lambda x, y: _kernel_distance(x, y, within=lambda k: k.triu(1).sum() / (len(k) * (len(k) - 1))),
+        ],
+        "both sums were divided by the pairs of the first set. Each set has its own number.": [
+            lambda x, y: _kernel_distance(x, y, within=lambda k: (k.sum() - k.trace()) / (len(x) * (len(x) - 1))),
         ],
         "sums of pairs were compared, not means.": [
             lambda x, y: _kernel_distance(x, y, within=lambda k: k.sum() - k.trace()),
@@ -234,7 +258,7 @@ coverage = Exercise(
     property="a share of the real pictures, between 0 and 1",
     reference=_coverage,
     inputs=[
-        (_features(17, 2), _features(12, 2, 0.8), 2),
+        (_features(17, 2), draw(16, 2).double() + 0.8, 2),
         (_features(23, 3), _features(19, 3, 0.5), 3),
         (_features(13, 2), 0.6 * _features(21, 2), 1),
     ],
@@ -309,9 +333,16 @@ copying = Exercise(
             lambda g, h: g.mean() / h.mean(),
             lambda g, h: (g.mean() < h.mean()).double(),
         ],
-        "every generated picture was held against the median alone. Hold it against each held-out one.": [
+        "every generated picture was held against one number, such as the median. Hold it against each held-out one.": [
             lambda g, h: (g < h.median()).double().mean(),
             lambda g, h: (g <= h.median()).double().mean(),
+            lambda g, h: (g < h.mean()).double().mean(),
+            lambda g, h: (g < h.min()).double().mean(),
+        ],
+        "the pairs were counted. Asked is their share of all pairs, of which there are N times M.": [
+            lambda g, h: _copying(g, h) * len(g) * len(h),
+            lambda g, h: _copying(g, h) * len(g),
+            lambda g, h: _copying(g, h) * len(h),
         ],
     },
     edges={
@@ -341,12 +372,17 @@ trials_needed = Exercise(
         "that is not rounded up to a whole pair.": [
             lambda p: p * (1 - p) * (1.96 / (p - 0.5)) ** 2,
             lambda p: math.floor(p * (1 - p) * (1.96 / (p - 0.5)) ** 2),
+            lambda p: round(p * (1 - p) * (1.96 / (p - 0.5)) ** 2),
         ],
         "the spread of a share falls with the root of the number. Solved for the number, a square appears.": [
             lambda p: math.ceil(1.96 * (p * (1 - p)) ** 0.5 / (p - 0.5)),
+            lambda p: math.ceil(1.96 * p * (1 - p) / (p - 0.5) ** 2),
         ],
         "the variance is p (1 − p). There is a root too many: p (1 − p) was used as the standard deviation.": [
             lambda p: math.ceil((1.96 * p * (1 - p) / (p - 0.5)) ** 2),
+        ],
+        "¼ is the variance of a guess. At p it is a little smaller: see 11.18.": [
+            lambda p: math.ceil(0.25 * (1.96 / (p - 0.5)) ** 2),
         ],
         "p is held against 0. It should be held against guessing, ½.": [
             lambda p: math.ceil(p * (1 - p) * (1.96 / p) ** 2),
