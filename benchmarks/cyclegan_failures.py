@@ -258,7 +258,7 @@ def wrong_share(mapped: Tensor, true: Tensor, false: Tensor, house: Tensor) -> f
 PARTS: dict[str, tuple[dict[str, dict[str, Any]], Callable[..., dict[str, Any]], int]] = {
     "ablation": (ABLATION, ablated, 3),
     "flowers": (FLOWERS, message, 2),
-    "paint": (PAINT, bijection, 4),
+    "paint": (PAINT, bijection, 3),
     "game": (GAME, game, 1),
 }
 
