@@ -199,7 +199,7 @@ def measured(pictures: Tensor, real: Tensor) -> dict[str, float]:
 
 
 def at_infinity(moments: metrics.Moments, features: Tensor) -> float:
-    """The distance at 1/N = 0 of a line through fifteen sizes. Chong & Forsyth 2020, section 4."""
+    """The distance at 1/N = 0 of a line through fifteen sizes. Chong & Forsyth 2020."""
     generator = torch.Generator().manual_seed(0)
     sizes = torch.linspace(len(features) // 10, len(features), 15).long().tolist()
     some = [features[torch.randperm(len(features), generator=generator)[:n]] for n in sizes]

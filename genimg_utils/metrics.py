@@ -58,7 +58,7 @@ def frechet(real_features: Tensor | Moments, fake_features: Tensor | Moments) ->
 
 
 def kernel_distance(real_features: Tensor, fake_features: Tensor) -> float:
-    """Unbiased estimate of the squared kernel distance under (a·b/d + 1)³; Bińkowski et al. 2018, section 3, eq. 4.
+    """Unbiased estimate of the squared kernel distance under (a·b/d + 1)³; Bińkowski et al. 2018.
 
     Features [N, d] and [M, d], at least two of each. It may come out below 0 where the two are alike. In float64, in
     bounded memory.
