@@ -25,7 +25,7 @@ from genimg_utils.check import CheckFailed, Choice, Exercise, plain
 from genimg_utils.networks import Discriminator, Generator
 from genimg_utils.steps import gan_step
 
-PARTS = [check.start, check.gan, check.vae, check.cyclegan, check.judging]
+PARTS = [check.start, check.gan, check.vae, check.cyclegan, check.judging, check.outlook, check.speed]
 EXERCISES = [e for part in PARTS for e in vars(part).values() if isinstance(e, Exercise)]
 CHOICES = [c for part in PARTS for c in vars(part).values() if isinstance(c, Choice)]
 by_name = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)

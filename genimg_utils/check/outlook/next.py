@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, softmax
 from torch.nn.functional import conv_transpose1d
 
-from genimg_utils.check import Exercise
+from genimg_utils.check import Exercise, Observation, comparable
 from genimg_utils.check.common import numbers
 
 draw = numbers(seed=12)
@@ -341,6 +341,18 @@ def _stamps(n: int, kernel: int, stride: int) -> Tensor:
     return conv_transpose1d(ones, torch.ones(1, 1, kernel).double(), stride=stride)[0, 0].long()
 
 
+def _as_long(function: Callable[..., Tensor], n: int, kernel: int, stride: int) -> Observation:
+    """The answer; where its length is that of a known mistake, cut or filled up with −1, so that a hint can follow."""
+    value = function(n, kernel, stride)
+    counts, length = comparable(value), (n - 1) * stride + kernel
+    known = (1, n * stride, n * kernel, (n - 1) * kernel + stride, n - 1 + kernel)
+    if not isinstance(counts, Tensor) or counts.ndim > 1 or counts.numel() not in known:
+        return {"your answer": value}
+    if counts.ndim == 0:
+        return {"your answer": counts.expand(length)}
+    return {"your answer": torch.cat([counts.double(), torch.full((length,), -1.0)])[:length]}
+
+
 def _covered(n: int, kernel: int, stride: int) -> Tensor:
     return (_stamps(n, kernel, stride) > 0).long()
 
@@ -352,6 +364,7 @@ stamps = Exercise(
     reference=_stamps,
     inputs=[(5, 3, 2), (4, 4, 2), (3, 2, 3), (6, 5, 2)],
     tolerance=1e-6,
+    observe=_as_long,
     wrong={
         "the stamps lie side by side: each begins `stride` pixels after the last, whatever its width.": [
             lambda n, kernel, stride: torch.ones(n * kernel).long(),
