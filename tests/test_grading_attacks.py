@@ -122,6 +122,7 @@ def exact_evidence(*_): return torch.zeros(30_000_000_000)
 """
 
 
+@pytest.mark.full
 def test_a_crash_costs_its_question_only(tmp_path: Path) -> None:
     """Ended Python, endless loop, forged answer, broken memory, 120 GB; and a right answer among them."""
     right = answers.BEGIN + answers.evidence(C)[0]
@@ -136,6 +137,7 @@ def test_a_crash_costs_its_question_only(tmp_path: Path) -> None:
     assert result["cells"] == {}
 
 
+@pytest.mark.full
 def test_cells_that_end_python_are_left_out_and_patches_earn_nothing(tmp_path: Path) -> None:
     """sys.exit, os._exit, a loop in a cell, a thread that stays, patched comparisons, beside right answers."""
     hold = "import threading, time\nbusy = lambda: [time.sleep(0.01) for _ in iter(int, 1)]\n"
@@ -158,6 +160,7 @@ def test_a_question_cannot_be_answered_from_another(tmp_path: Path) -> None:
     assert result["cells"] == {}  # lines for the shell, and Jupyter's own names, are no errors
 
 
+@pytest.mark.full
 def test_a_full_disk_and_many_files_end_the_process(tmp_path: Path) -> None:
     fill = "def kl(*_):\n    import time\n    for i in range(10**6): open(str(i), 'w').close()\n    time.sleep(60)"
     big = "def sample(*_):\n    open('big', 'wb').write(bytes(200_000_000))"
@@ -171,6 +174,7 @@ def test_the_process_knows_nothing_of_the_graders_environment(tmp_path: Path) ->
     assert len(environment(tmp_path)) < 20
 
 
+@pytest.mark.full
 def test_the_door_hides_its_seed_and_writes_marks(tmp_path: Path) -> None:
     """The seed stands in no process's arguments while student code runs."""
     write(tmp_path / "x.ipynb", answers.BEGIN + answers.kl(C)[0], "import time\ntime.sleep(3)")
@@ -220,7 +224,10 @@ def test_nbgrader_hands_out_collects_and_shows_what_the_core_graded(tmp_path: Pa
     pytest.importorskip("nbgrader", reason="nbgrader is not here: pip install -e .[teach]")
     course, name = tmp_path / "course", f"{a2.NOTEBOOK}.ipynb"
     course.mkdir()
-    (course / "nbgrader_config.py").write_text("get_config().CourseDirectory.course_id = 'genimg'\n")
+    (tmp_path / "exchange").mkdir(mode=0o777)
+    (tmp_path / "exchange").chmod(0o777)
+    config = f"c = get_config()\nc.CourseDirectory.course_id = 'genimg'\nc.Exchange.root = '{tmp_path / 'exchange'}'\n"
+    (course / "nbgrader_config.py").write_text(config)
 
     def run(*command: str) -> None:
         here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -237,6 +244,8 @@ def test_nbgrader_hands_out_collects_and_shows_what_the_core_graded(tmp_path: Pa
         place = course / "submitted" / student / "a2" / name
         place.parent.mkdir(parents=True)
         place.write_text(json.dumps(notebook))
+        place.with_name("timestamp.txt").write_text("2026-11-27 03:23:50.406210 UTC")
+        place.with_name("submission_secret.txt").write_text(student)
 
     def right(cell: dict[str, Any], part: str | None) -> None:
         if part in answers.MAKERS:
@@ -253,6 +262,8 @@ def test_nbgrader_hands_out_collects_and_shows_what_the_core_graded(tmp_path: Pa
     hand_in("sam", lambda cell, part: (right(cell, part), cell.update(metadata={})))
     gradebook.enter("a2", course, SEED)
     run("nbgrader", "generate_feedback", "a2")
+    run("nbgrader", "release_feedback", "a2")
+    assert len([*(tmp_path / "exchange/genimg/feedback").iterdir()]) == 4
     run("nbgrader", "export")
     lines = [line.split(",") for line in (course / "grades.csv").read_text().splitlines()]
     scores = {line[3]: float(line[lines[0].index("score")]) for line in lines[1:]}

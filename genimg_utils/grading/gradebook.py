@@ -6,6 +6,7 @@ nbgrader makes the release version, collects what students hand in, and writes i
 
 import json
 import re
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from textwrap import dedent
@@ -15,6 +16,7 @@ from genimg_utils.grading import folder, grade, submission
 from genimg_utils.grading.report import Report
 
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")  # what a page would take for more than words
+TIME = "timestamp.txt"
 WORDS = "why"  # the answer in words, which a reader marks in nbgrader's own pages
 
 
@@ -55,7 +57,7 @@ def enter(assignment: str, course: Path, seed: str, jobs: int = 2) -> dict[str, 
         for student, path in found.items():
             report = reports[folder.plain(student)]
             book.update_or_create_student(student)
-            book.update_or_create_submission(assignment, student)
+            book.update_or_create_submission(assignment, student, timestamp=handed_in_at(path.parent))
             for part in report["parts"]:
                 cell = (part["name"], about.NOTEBOOK, assignment, student)
                 mark, comment = book.find_grade(*cell), book.find_comment(*cell)
@@ -69,7 +71,28 @@ def enter(assignment: str, course: Path, seed: str, jobs: int = 2) -> dict[str, 
             target.parent.mkdir(parents=True, exist_ok=True)
             release = course / "release" / assignment / path.name
             target.write_text(json.dumps(shown(path, release), ensure_ascii=False), encoding="utf-8")
+            for name in (TIME, "submission_secret.txt"):  # what nbgrader gives feedback back by
+                if text := small(path.with_name(name)):
+                    target.with_name(name).write_text(text, encoding="utf-8")
     return reports
+
+
+def small(path: Path) -> str:
+    """A short text that nbgrader laid beside a submission; a student may have changed it."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > 1000:
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def handed_in_at(folder: Path) -> datetime | None:
+    """When nbgrader took a submission, in UTC without a zone, as its gradebook holds it."""
+    from nbgrader.utils import parse_utc
+
+    try:
+        when: datetime = parse_utc(small(folder / TIME).strip())
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return when
 
 
 def shown(path: Path, release: Path) -> dict[str, Any]:

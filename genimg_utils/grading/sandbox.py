@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,7 @@ class Child:
                 continue
         self.process.wait()
         self.channel.close()
+        unlock(self.scratch)
         try:
             shutil.rmtree(self.scratch, ignore_errors=True)
         except RecursionError:  # folders in folders in folders
@@ -148,7 +149,7 @@ def require_room(scratch: Path, process: int) -> None:
     """`Ended` where the scratch folder, or files without a name that the process keeps, hold too much, or it runs
     too many threads: limits of the system's own count neither, and threads not for every user."""
     size = files = 0
-    for path in [*nameless(process), *below(scratch)]:
+    for path in [*nameless(process), *below(scratch, hidden)]:
         files += 1
         try:
             size += os.lstat(path).st_size if path.startswith(str(scratch)) else os.stat(path).st_size
@@ -164,18 +165,31 @@ def require_room(scratch: Path, process: int) -> None:
         raise Ended("your code started too many threads")
 
 
-def below(folder: Path) -> Iterator[str]:
-    """All that a folder holds, at any depth; links are not followed."""
+def below(folder: Path, locked: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """All that a folder holds, at any depth; links are not followed. locked: told of folders that may not be read."""
     left = [str(folder)]
     while left:
+        place = left.pop()
         try:
-            with os.scandir(left.pop()) as entries:
+            if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+                locked(place)
+            with os.scandir(place) as entries:
                 for entry in entries:
                     yield entry.path
                     if entry.is_dir(follow_symlinks=False):
                         left.append(entry.path)
         except OSError:
             continue
+
+
+def hidden(place: str) -> None:
+    raise Ended("your code made a folder that nobody else may look into")
+
+
+def unlock(folder: Path) -> None:
+    """Gives back what was taken from its folders' owner, so that they can be removed; when nobody is in them."""
+    for _ in below(folder, lambda place: os.chmod(place, 0o700)):
+        pass
 
 
 def nameless(process: int) -> list[str]:
