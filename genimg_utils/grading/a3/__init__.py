@@ -1,13 +1,16 @@
 """Assignment 3, write a CycleGAN: its parts under a convention that the seed draws, and a question in words."""
 
-from genimg_utils.grading.a3 import objective
+from genimg_utils.grading.a3 import objective, patches, pool, rounds, training
 from genimg_utils.grading.a3.convention import BASE, NORMS, Convention, drawn
 from genimg_utils.grading.question import Question
 
 NAME, TITLE, NOTEBOOK = "a3", "Write a CycleGAN", "a3_write_a_cyclegan"
 TEXT_MARKS = 10  # of the question in words, given by hand
 
-MAKERS = (objective.loss_D,)
+MAKERS = (
+    objective.loss_D, objective.loss_G, objective.cycle, objective.identity, objective.total,
+    patches.field, pool.question, rounds.play, training.train,
+)  # fmt: skip
 
 __all__ = ["BASE", "NAME", "NOTEBOOK", "TEXT_MARKS", "TITLE", "Convention", "agreed", "drawn", "questions"]
 

@@ -66,7 +66,7 @@ def drawn(seed: str) -> Convention:
         added=pick([True, False]),
         cycle=pick([(4.0, 7.0), (6.0, 3.0), (8.0, 5.0), (2.0, 5.0)]),
         keep_norm=pick([kind for kind in ("L2", "Huber", "soft") if kind != norm]),
-        keep=pick([0.5, 1.5, 2.5, 3.0]),
+        keep=pick([0.7, 1.7, 2.3, 3.1]),
         bend=pick([0.3, 0.4, 0.6, 0.8]),
         G_first=pick([True, False]),
         layers=pick(["picture", "output"]),
