@@ -29,7 +29,7 @@ def test_a_lane_shows_launches_and_the_other_the_kernels():
 
 
 def test_the_roof_rises_with_the_memory_and_ends_at_the_arithmetic():
-    layers = {"G1": (2.0, 3e9), "D1": (40.0, 5e10)}
+    layers = {"D1": (2.0, 3e9), "G1": (40.0, 5e10)}
     figure = drawn(speed.roofline(1e11, 1e10, layers, "title"))
     roof, *points = figure.axes[0].lines
     x, y = roof.get_data()

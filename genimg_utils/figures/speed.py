@@ -39,19 +39,20 @@ def timeline(schedules: Mapping[str, Schedule], title: str = "", unit: str = "µ
 def roofline(peak: float, bandwidth: float, layers: Mapping[str, tuple[float, float]], title: str = "") -> Figure:
     """What a machine of `peak` FLOP a second and `bandwidth` bytes a second allows, and what layers reach.
 
-    layers: name → (intensity in FLOP a byte, FLOP a second); both axes are logarithmic.
+    layers: name, which starts with D or G → (intensity in FLOP a byte, FLOP a second); both axes are logarithmic.
     """
     figure, ax = chart(title, "FLOP a byte", "10⁹ FLOP a second", height=3.6)
     places = [intensity for intensity, _ in layers.values()]
     ridge = peak / bandwidth
-    x = np.geomspace(min([*places, ridge]) / 3, max([*places, ridge]) * 6, 200)
+    x = np.geomspace(min([*places, ridge]) / 3, max([*places, ridge]) * 30, 200)
     ax.loglog(x, np.minimum(peak, bandwidth * x) / 1e9, color=TRUTH, linestyle="--")
     ax.annotate("what the memory allows", (x[20], bandwidth * x[20] / 1e9), (4, -10), textcoords="offset points")
-    ax.annotate("what the arithmetic allows", (x[-1], peak / 1e9), (0, 5), textcoords="offset points", ha="right")
-    order = sorted(layers.items(), key=lambda item: item[1])
-    for i, (name, (intensity, rate)) in enumerate(order):
-        colour, marker = (REAL, "o") if name.startswith("D") else (LEARNED, "s")
-        ax.plot(intensity, rate / 1e9, marker, color=colour, markersize=6)
-        ax.annotate(name, (intensity, rate / 1e9), (0, -13 if i % 2 else 7), textcoords="offset points", ha="center")
+    ax.annotate("what the arithmetic allows", (x[-1], peak / 1e9), (0, -14), textcoords="offset points", ha="right")
+    for family, colour, marker, lift in (("D", REAL, "o", 4), ("G", LEARNED, "s", -13)):
+        mine = sorted((at, name) for name, at in layers.items() if name.startswith(family))
+        for i, ((intensity, rate), name) in enumerate(reversed(mine)):
+            shift, side = ((4, "left"), (-4, "right"))[i % 2]
+            ax.plot(intensity, rate / 1e9, marker, color=colour, markersize=6)
+            ax.annotate(name, (intensity, rate / 1e9), (shift, lift), textcoords="offset points", ha=side)
     ax.margins(y=0.15)
     return figure
