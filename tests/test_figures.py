@@ -351,7 +351,7 @@ def test_pairing_tells_the_mean_way_of_both_pairings():
     assert sorted(line.get_xdata()[0] for line in axes[1].lines[:3]) == [0, 1, 2]
     squares = figures.gan.pairing([0.0, 2.0, 1.0], [3.0, 0.5, 1.5], squared=True).axes
     assert [ax.get_title()[-4:] for ax in squares] == ["3.83", "0.50"]
-    assert "mean squared way" in squares[0].get_title()
+    assert "mean square " in squares[0].get_title()
 
 
 def test_apart_names_a_curve_where_it_leaves_through_the_roof():

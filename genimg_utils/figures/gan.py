@@ -183,7 +183,7 @@ def pairing(x: ArrayLike, y: ArrayLike, title: str = "", squared: bool = False) 
         ax.set(ylim=(-0.25, 1.25), yticks=[])
         ax.spines.left.set_visible(False)
         mean = (above - below).abs().pow(1 + squared).mean()
-        ax.set_title(f"{how}: mean {'squared ' * squared}way {mean:.2f}", fontsize=9, loc="center")
+        ax.set_title(f"{how}: mean {'square' if squared else 'way'} {mean:.2f}", fontsize=9, loc="center")
     axes[0].set_yticks([1, 0], ["real", "generated"])
     axes[0].tick_params(axis="y", length=0)
     for label, colour in zip(axes[0].get_yticklabels(), (REAL, GENERATED), strict=True):
