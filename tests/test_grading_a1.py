@@ -22,7 +22,8 @@ from genimg_utils.grading.a1.repair import PROGRAMS, UNTOUCHED
 from genimg_utils.grading.question import InProcess, Question, Verdict
 
 SEEDS = [f"seed {n}" for n in range(20)]
-FEW = [pytest.param(seed, marks=[pytest.mark.full] if n > 1 else []) for n, seed in enumerate(SEEDS[:8])]
+EVERY = [pytest.param(seed, marks=[pytest.mark.full] if n > 1 else []) for n, seed in enumerate(SEEDS)]
+FEW = EVERY[:8]
 by_seed = pytest.mark.parametrize("seed", FEW)
 SOURCE = assignments.SOURCES / f"{a1.NOTEBOOK}.ipynb"
 
@@ -166,7 +167,7 @@ def test_every_fault_and_every_pair_is_code_that_another_hand_out_can_carry() ->
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", EVERY)
 def test_neither_the_public_solution_nor_the_package_passes_a_part(seed: str) -> None:
     cells = chapters.read(SOURCE)["cells"]
     public = run("\n\n".join(c["source"] for c in cells if c["metadata"].get("genimg", {}).get("answer")))
@@ -174,10 +175,10 @@ def test_neither_the_public_solution_nor_the_package_passes_a_part(seed: str) ->
     found = {f for room in rooms for f in vars(room).values() if callable(f) and not isinstance(f, type)}
     functions = [f for f in found if getattr(f, "__module__", "").startswith("genimg_utils")]
     assert len(functions) > 30
-    for question in a1.questions(replace(a1.drawn(seed), planted=()), seed)[:-1]:
+    for question in a1.questions(a1.drawn(seed), seed)[:-1]:
         unnamed = replace(question, wrong={})  # what is wrong with them is not asked here
-        for function in [public[question.name], *functions]:
-            assert judged(unnamed, function).mark != "✓", (question.name, function)
+        for function in [public[question.name], *functions, lambda *_: None]:
+            assert judged(unnamed, function).earned == 0, (question.name, function)
 
 
 def test_the_public_solution_passes_what_it_was_written_for() -> None:
@@ -253,6 +254,9 @@ def test_each_way_to_train_wrongly_is_told(seed: str) -> None:
         verdict = trained_with(seed, program.with_faults(n) or "")
         assert verdict.earned < 13
         told += hint in verdict.text
+        given = a1.MAKERS[-1](replace(c, planted=(("train", (n,)),)), f"{seed}/a1")
+        if verdict.earned:  # then it must be no merit of whom the very same is handed out to
+            assert judged(given, repair.compiled(c, "train", program.with_faults(n) or "")).earned == 0
     assert told >= len(program.hints) - 1
 
 

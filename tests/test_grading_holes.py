@@ -30,7 +30,9 @@ from genimg_utils.grading import (
     submission,
     wire,
 )
+from genimg_utils.grading.a1 import training
 from genimg_utils.grading.question import InProcess
+from genimg_utils.metrics import Coverage
 
 SEED = "a secret of this test alone"
 C = a2.drawn(SEED)
@@ -346,3 +348,20 @@ def test_folders_that_their_owner_may_not_read_are_told_and_removed(tmp_path: Pa
     (tmp_path / "a").chmod(0)
     sandbox.unlock(tmp_path)
     assert (tmp_path / "a/b/file").read_bytes() == b"x"
+
+
+def test_a_training_handed_in_as_it_was_given_earns_no_part_of_its_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault may leave most hills reached: what the broken training reaches by itself is no merit."""
+    question = a1.MAKERS[-1](a1.drawn(SEED), SEED)
+    half = training.Measured(
+        Coverage(len(training.ring(question.convention, question.seed).hills) - 1, 0.0, 0.8), 1.0, 1.0, 0.3
+    )
+    monkeypatch.setattr(training, "measured", lambda *_: half)
+
+    def train(points: Any, *networks: Any) -> None:
+        for network in networks:
+            network[0].weight.data += 1
+
+    for broken, earned in [(train, 0), (None, 5)]:
+        caller = InProcess(train=train)
+        assert replace(question, broken=broken).judge(caller).earned == earned

@@ -1,6 +1,8 @@
 """A graded question as data: what is asked, what it is called with, and what the known wrong answers give away."""
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -11,6 +13,7 @@ from genimg_utils.check import Function, close, kind, same_shape, shape, short
 from genimg_utils.grading.sandbox import Crashed, blank, error_of
 from genimg_utils.grading.wire import Observation, copied, observed
 
+RANDOM = threading.RLock()
 BLANK, BLANK_CODE = "not answered yet", "raise NotImplementedError"
 
 
@@ -168,8 +171,7 @@ class Question:
         """What a function of the grader's own leaves behind, with the random numbers that students' code draws."""
         found = []
         for case in criterion.cases:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
+            with alone():
                 found.append(observed(function, fresh(case), criterion.slopes, criterion.left))
         return found
 
@@ -205,6 +207,14 @@ class Question:
         off = int((~torch.isclose(a, b, rtol=self.tolerance, atol=self.tolerance)).sum())
         given = ", ".join(short(x) if not isinstance(x, nn.Module) else "a network" for x in hidden(case))
         return f"given {given}, {off} of {b.numel()} entries of {part} are off. Expected: {self.holds}."
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Random numbers as a student's process draws them; one thread at a time, since all of them share one source."""
+    with RANDOM, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 def hidden(case: tuple) -> list[Any]:

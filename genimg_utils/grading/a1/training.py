@@ -1,7 +1,7 @@
 """Part 10: a game on a ring of hills that the seed draws, judged by the hills that the generator reaches."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn, rand, randint, randn
 from genimg_utils.grading.a1 import players
 from genimg_utils.grading.a1.convention import BASE, Convention
 from genimg_utils.grading.a1.repair import Repair, repair
-from genimg_utils.grading.question import Caller, Criterion, Verdict, fresh
+from genimg_utils.grading.question import Caller, Criterion, Verdict, alone, fresh
 from genimg_utils.grading.sandbox import Crashed
 from genimg_utils.grading.seeds import choices, generator
 from genimg_utils.grading.training import networks, same, trained
@@ -81,7 +81,18 @@ class Training(Repair):
         for name, old, new in zip(("generator", "discriminator"), before, (G, D), strict=True):
             if same(old, new):
                 return Verdict("✗", 0, players.STILL.format(name), True)
-        return self.worth(measured(G, data.hills), len(data.hills))
+        verdict = self.worth(measured(G, data.hills), len(data.hills))
+        partly = 0 < verdict.earned < self.marks
+        return replace(verdict, earned=0) if partly and self.partly_before(data, before) else verdict
+
+    def partly_before(self, data: Ring, before: tuple[nn.Sequential, ...]) -> bool:
+        """Whether the training as it was handed out reaches as much: then that is no merit."""
+        if self.broken is None:
+            return False
+        points, G, D = fresh((data.points, *before))
+        with alone():
+            self.broken(points, G, D)
+        return self.worth(measured(G, data.hills), len(data.hills)).earned > 0
 
     def worth(self, now: Measured, K: int) -> Verdict:
         modes, _, good = now.coverage
