@@ -65,6 +65,11 @@ def swapped_by_einsum(mapped: Tensor, true: Tensor, false: Tensor, where: Tensor
     return torch.stack(far).argmin(dim=0).double().mean()
 
 
+def swapped_by_squares(mapped: Tensor, true: Tensor, false: Tensor, where: Tensor) -> Tensor:
+    far = [((mapped - v).square() * where[:, None]).sum((1, 2, 3)) for v in (true, false)]  # nearer in L2 is nearer
+    return (far[0] > far[1]).double().mean()
+
+
 def noisy_by_loss(x: Tensor, G: Any, F: Any, noise: Tensor, sigma: float) -> Tensor:
     return l1_loss(F(torch.add(G(x), noise, alpha=sigma)), x)
 
@@ -100,7 +105,7 @@ def limit_by_beta(k: int, n: int) -> float:
 RIGHT = {
     "recovered": [recovered_by_sums, recovered_by_where, recovered_in_double, Module(recovered_by_sums)],
     "high_pass": [high_pass_by_pool, high_pass_by_kernel, high_pass_by_shifts, Module(high_pass_by_pool)],
-    "swapped_share": [swapped_by_picture, swapped_by_sums, swapped_by_einsum],
+    "swapped_share": [swapped_by_picture, swapped_by_sums, swapped_by_einsum, swapped_by_squares],
     "noisy_cycle": [noisy_by_loss, noisy_by_module, noisy_by_sum],
     "upper_limit": [limit_by_root, limit_by_bisection, limit_by_beta],
 }
@@ -119,8 +124,26 @@ def recovered_everywhere(again: Tensor, x: Tensor, bare: Tensor, where: Tensor) 
     return 1 - l1_loss(again, x) / l1_loss(bare, x)
 
 
+def recovered_across_channels(again: Tensor, x: Tensor, bare: Tensor, where: Tensor) -> Tensor:
+    return 1 - ((again - x).abs() * where).mean() / ((bare - x).abs() * where).mean()
+
+
 def high_pass_with_zeros(x: Tensor) -> Tensor:
     return x - avg_pool2d(x, 3, stride=1, padding=1)
+
+
+def high_pass_of_eight(x: Tensor) -> Tensor:
+    parts = [pad(x, (1, 1, 1, 1), mode="reflect").roll((i, j), (2, 3)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    return x - (sum(parts) - parts[4])[..., 1:-1, 1:-1] / 8
+
+
+def swapped_by_mean_colour(mapped: Tensor, true: Tensor, false: Tensor, where: Tensor) -> Tensor:
+    m, t, f = ((v * where[:, None]).sum((2, 3)) / where.sum((1, 2))[:, None] for v in (mapped, true, false))
+    return ((m - t).abs().mean(1) > (m - f).abs().mean(1)).double().mean()
+
+
+def limit_of_exactly(k: int, n: int) -> float:
+    return brentq(lambda rate: comb(n, k) * rate**k * (1 - rate) ** (n - k) - 0.05, k / n, 1.0)
 
 
 # As a learner would write them, without knowledge of the registry: the exercise, the answer, words of the hint.
@@ -136,4 +159,14 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.cyclegan.upper_limit, lambda k, n: k / n, "does not mean never"),
     (check.cyclegan.upper_limit, lambda k, n: 1 - 0.05 ** (1 / n), "k = 0 only"),
     (check.cyclegan.upper_limit, lambda k, n: beta.ppf(0.975, k + 1, n - k), "2.5 %"),
+    (check.cyclegan.recovered, recovered_across_channels, "laid across them"),
+    (check.cyclegan.recovered, lambda again, x, bare, where: recovered_by_sums(again, x, bare, where) - 1, "sign"),
+    (check.cyclegan.high_pass, high_pass_of_eight, "one of the nine"),
+    (check.cyclegan.high_pass, lambda x: x - avg_pool2d(x, 3, 1, 1, count_include_pad=False), "few pixels"),
+    (check.cyclegan.swapped_share, swapped_by_mean_colour, "errors cancel"),
+    (check.cyclegan.noisy_cycle, lambda x, G, F, noise, sigma: (F(G(x) + sigma * noise) - x).abs().sum(), "the mean"),
+    (check.cyclegan.noisy_cycle, lambda x, G, F, noise, sigma: l1_loss(F(G(x) + sigma * noise), G(x)), "be x"),
+    (check.cyclegan.upper_limit, limit_of_exactly, "k = 0 only"),
+    (check.cyclegan.upper_limit, lambda k, n: beta.ppf(0.95, k, n - k + 1), "k or fewer"),
+    (check.cyclegan.upper_limit, lambda k, n: beta.ppf(0.95, k + 1, n - k + 1), "Bayesian"),
 ]

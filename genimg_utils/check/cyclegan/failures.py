@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 import torch
-from scipy.stats import beta
+from scipy.optimize import brentq
+from scipy.stats import beta, binom
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad
 
@@ -57,13 +58,40 @@ recovered = Exercise(
         "what came back was compared with the bare meadow. It should be x, with its flowers.": [
             lambda again, x, bare, where: 1 - _off(again, bare, where) / _off(bare, x, where),
         ],
-        "that is the squared difference. The absolute one is asked: L1.": [
+        "differences were squared, as in L2. The absolute ones are asked: L1.": [
             lambda again, x, bare, where: (
                 1 - (again - x).square().mean(dim=1)[where].mean() / (bare - x).square().mean(dim=1)[where].mean()
+            ),
+            lambda again, x, bare, where: (
+                1 - (again - x).movedim(1, -1)[where].norm() / (bare - x).movedim(1, -1)[where].norm()
             ),
         ],
         "the error is not divided by that of a bare meadow.": [
             lambda again, x, bare, where: 1 - _off(again, x, where),
+            lambda again, x, bare, where: _off(bare, x, where) - _off(again, x, where),
+        ],
+        "a quotient was taken for each pixel or picture, and then their mean. 10.1 is one quotient of two means.": [
+            lambda again, x, bare, where: (
+                1 - ((again - x).abs().mean(dim=1) / (bare - x).abs().mean(dim=1))[where].mean()
+            ),
+            lambda again, x, bare, where: 1 - (_far(again, x, where) / _far(bare, x, where)).mean(),
+        ],
+        "`where` has no channels, and was laid across them: it marked the wrong numbers. Give it an axis for them.": [
+            lambda again, x, bare, where: 1 - ((again - x).abs() * where).sum() / ((bare - x).abs() * where).sum(),
+        ],
+        "signs were kept, so that errors cancel: take absolute values first.": [
+            lambda again, x, bare, where: (
+                1 - (again - x).mean(dim=1)[where].mean() / (bare - x).mean(dim=1)[where].mean()
+            ),
+        ],
+        "the quotient is upside down: the error that is left belongs above.": [
+            lambda again, x, bare, where: 1 - _off(bare, x, where) / _off(again, x, where),
+        ],
+        "the sign is turned: nothing lost should give 1, all lost 0.": [
+            lambda again, x, bare, where: _off(again, x, where) / _off(bare, x, where) - 1,
+        ],
+        "the answer was cut off at 0. What is worse than a bare meadow should show as such.": [
+            lambda again, x, bare, where: _recovered(again, x, bare, where).clamp(0, 1),
         ],
         "the mean is over all pixels, with zeros beside the flowers in the numerator only.": [
             lambda again, x, bare, where: 1 - ((again - x).abs().mean(dim=1) * where).mean() / (bare - x).abs().mean(),
@@ -91,12 +119,21 @@ high_pass = Exercise(
         "zeros stand around the picture, so that its borders light up: mirror them (mode='reflect').": [
             lambda x: x - _around(x, "constant"),
         ],
-        "the border is repeated. Here it is mirrored (mode='reflect').": [lambda x: x - _around(x, "replicate")],
+        "the border is repeated, or the other side stands there. Here it is mirrored (mode='reflect').": [
+            lambda x: x - _around(x, "replicate"),
+            lambda x: x - _around(x, "circular"),
+        ],
+        "at the border the mean is that of the few pixels that are there. Mirror the picture first (mode='reflect').": [
+            lambda x: x - avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False),
+        ],
+        "the sum of the nine pixels was subtracted. Take their mean.": [lambda x: x - 9 * _around(x)],
+        "the pixel itself was left out of the mean. It is one of the nine.": [lambda x: 9 / 8 * (x - _around(x))],
         "the mean of the whole picture was subtracted: hills and sky are still there. Take the 3 × 3 around each.": [
             lambda x: x - x.mean(dim=(2, 3), keepdim=True),
         ],
-        "the three colours were averaged, too. Each channel is by itself.": [
+        "the three colours were thrown together. Each channel is by itself.": [
             lambda x: x - _around(x).mean(dim=1, keepdim=True),
+            lambda x: x - _around(x).sum(dim=1, keepdim=True),
         ],
         "the sign is lost: a message may be brighter or darker than what is around it.": [
             lambda x: (x - _around(x)).abs(),
@@ -113,6 +150,11 @@ high_pass = Exercise(
 def _far(a: Tensor, b: Tensor, where: Tensor) -> Tensor:
     """Summed over the pixels of each picture, [N]."""
     return ((a - b).abs().mean(dim=1) * where).sum(dim=(1, 2))
+
+
+def _colour(difference: Tensor, where: Tensor) -> Tensor:
+    """Its channels, summed with their signs over the pixels of each picture, [N, 3]."""
+    return (difference * where[:, None]).sum(dim=(2, 3))
 
 
 def _swapped(mapped: Tensor, true: Tensor, false: Tensor, where: Tensor) -> Tensor:
@@ -152,6 +194,21 @@ swapped_share = Exercise(
             lambda mapped, true, false, where: (
                 ((mapped - true).abs().mean(dim=1) > (mapped - false).abs().mean(dim=1))[where].double().mean()
             ),
+        ],
+        "signs were kept, or colours averaged before they were compared: errors cancel. Compare pixel by pixel.": [
+            lambda mapped, true, false, where: (
+                (_colour(mapped - true, where).abs().sum(1) > _colour(mapped - false, where).abs().sum(1))
+                .double()
+                .mean()
+            ),
+            lambda mapped, true, false, where: (
+                (_colour(mapped - true, where).sum(1) > _colour(mapped - false, where).sum(1)).double().mean()
+            ),
+        ],
+        "that is how far the houses are on the way to the other paint. Ask each for yes or no, and count.": [
+            lambda mapped, true, false, where: (
+                1 / (1 + _far(mapped, false, where) / _far(mapped, true, where))
+            ).mean(),
         ],
         "that is how many. Asked is the share.": [
             lambda mapped, true, false, where: _swapped(mapped, true, false, where) * len(mapped),
@@ -219,6 +276,23 @@ noisy_cycle = Exercise(
         "that is the squared difference. The absolute one is asked: L1.": [
             lambda x, G, F, noise, sigma: (F(G(x) + sigma * noise) - x).square().mean(),
         ],
+        "that is the sum over all pixels, or over those of a picture. The loss is the mean.": [
+            lambda x, G, F, noise, sigma: (F(G(x) + sigma * noise) - x).abs().sum(),
+            lambda x, G, F, noise, sigma: (F(G(x) + sigma * noise) - x).abs().flatten(1).sum(dim=1).mean(),
+        ],
+        "G and F are exchanged: x is translated by G first.": [
+            lambda x, G, F, noise, sigma: _noisy(x, F, G, noise, sigma),
+        ],
+        "what comes back was compared with a translation. It should be x.": [
+            lambda x, G, F, noise, sigma: (F(G(x) + sigma * noise) - G(x)).abs().mean(),
+            lambda x, G, F, noise, sigma: (F(G(x) + sigma * noise) - F(G(x))).abs().mean(),
+        ],
+        "what is noisy was clamped, so that less noise falls on what is black or white. Leave it as it is.": [
+            lambda x, G, F, noise, sigma: (F((G(x) + sigma * noise).clamp(-1, 1)) - x).abs().mean(),
+        ],
+        "the noise was multiplied with G(x): where that is 0, none falls. Add it.": [
+            lambda x, G, F, noise, sigma: (F(G(x) * (1 + sigma * noise)) - x).abs().mean(),
+        ],
     },
 )
 
@@ -227,6 +301,11 @@ noisy_cycle = Exercise(
 
 def _limit(k: int, n: int, level: float = 0.95) -> float:
     return 1.0 if k == n else float(beta.ppf(level, k + 1, n - k))
+
+
+def _wilson(share: float, n: int, z: float) -> float:
+    middle, width = share + z**2 / (2 * n), z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return (middle + width) / (1 + z**2 / n)
 
 
 upper_limit = Exercise(
@@ -244,7 +323,10 @@ upper_limit = Exercise(
         "that leaves 2.5 %, the upper end of an interval with two ends. Here one end is asked: 5 %.": [
             partial(_limit, level=0.975),
         ],
-        "that leaves 95 %: the rate is the one that would be exceeded nearly always.": [partial(_limit, level=0.05)],
+        "that leaves 95 %: the rate is the one that would be exceeded nearly always.": [
+            partial(_limit, level=0.05),
+            lambda k, n: 1 - 0.95 ** (1 / n),
+        ],
         "that is the mean and 1.64 or 1.96 standard errors, and their width is 0 where none has failed.": [
             lambda k, n: k / n + 1.96 * (k / n * (1 - k / n) / n) ** 0.5,
             lambda k, n: k / n + 1.64 * (k / n * (1 - k / n) / n) ** 0.5,
@@ -253,6 +335,27 @@ upper_limit = Exercise(
         "that is the rule of three, 3/n, good for many seeds and none that failed.": [lambda k, n: 3 / n],
         "that is right for k = 0 only: with failures, add up the chances of 0, 1, …, k of them.": [
             lambda k, n: 1 - 0.05 ** (1 / n),
+            lambda k, n: brentq(lambda rate: binom.pmf(k, n, rate) - 0.05, k / n, 1.0),
+        ],
+        "that leaves 10 %. Asked is 5 %.": [partial(_limit, level=0.9)],
+        "k itself was left out: the chance is that of fewer than k failures. Asked is k or fewer.": [
+            lambda k, n: 0.0 if k == 0 else float(beta.ppf(0.95, k, n - k + 1)),
+            lambda k, n: float(beta.ppf(0.95, k, n - k + 1)),
+        ],
+        "that is a Bayesian limit, with every rate as likely before. Asked is where the sum in the text is 5 %.": [
+            lambda k, n: float(beta.ppf(0.95, k + 1, n - k + 1)),
+        ],
+        "that asks how many would fail at the rate that was seen. Turn it round: at which rate would so few fail?": [
+            lambda k, n: float(binom.ppf(0.95, n, k / n)) / n,
+        ],
+        "that is the rate of the seeds that do well. Asked is the rate of failures.": [
+            lambda k, n: 0.05 ** (1 / n),
+            lambda k, n: 1 - _limit(k, n),
+        ],
+        "that is one guess at the rate. Asked is how large it may be.": [lambda k, n: (k + 1) / (n + 2)],
+        "that is Wilson's limit, a normal approximation. With so few seeds use the sum itself.": [
+            lambda k, n: _wilson(k / n, n, 1.645),
+            lambda k, n: _wilson(k / n, n, 1.96),
         ],
         "k and n − k are exchanged: that bounds the share that did not fail.": [lambda k, n: _limit(n - k, n)],
     },
