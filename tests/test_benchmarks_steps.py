@@ -40,6 +40,17 @@ def test_a_ladder_has_all_its_rungs_and_its_factors_fit(benchmark, family):
     assert {"machine", "versions", "commit", "precision", "load"} <= found.keys()
 
 
+def test_what_the_chapter_says_of_the_rows_is_what_was_measured():
+    for family in FAMILIES:
+        rows = {row["what"]: row for row in RESULTS[family]["rows"]}
+        assert rows["+ no .item(), no print"]["processor range"][0] <= 1
+        assert RESULTS[family]["processor factor"] > 1.1
+    cyclegan = RESULTS["CycleGAN"]
+    gains = {row["what"]: row["processor factor"] for row in cyclegan["rows"][1:]}
+    assert max(gains, key=gains.get) == "+ merged calls"
+    assert min(cyclegan["factor"], cyclegan["processor factor"]) >= 1.5
+
+
 def test_what_no_gpu_measured_is_null():
     assert RESULTS["gpu"] is None or RESULTS["gpu"]["card"]
 
