@@ -160,7 +160,7 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.cyclegan.upper_limit, lambda k, n: 1 - 0.05 ** (1 / n), "k = 0 only"),
     (check.cyclegan.upper_limit, lambda k, n: beta.ppf(0.975, k + 1, n - k), "2.5 %"),
     (check.cyclegan.recovered, recovered_across_channels, "laid across them"),
-    (check.cyclegan.recovered, lambda again, x, bare, where: recovered_by_sums(again, x, bare, where) - 1, "sign"),
+    (check.cyclegan.recovered, lambda again, x, bare, where: -recovered_by_sums(again, x, bare, where), "sign"),
     (check.cyclegan.high_pass, high_pass_of_eight, "one of the nine"),
     (check.cyclegan.high_pass, lambda x: x - avg_pool2d(x, 3, 1, 1, count_include_pad=False), "few pixels"),
     (check.cyclegan.swapped_share, swapped_by_mean_colour, "errors cancel"),
