@@ -127,13 +127,11 @@ def test_a_crash_costs_its_question_only(tmp_path: Path) -> None:
     """Ended Python, endless loop, forged answer, broken memory, 120 GB; and a right answer among them."""
     right = answers.BEGIN + answers.evidence(C)[0]
     train = "def train(*_):\n    while True: print('x' * 10_000_000)"
-    start = time.monotonic()
     result = graded(tmp_path, right, CRASHES, train, limits=Limits(cell=20, question=4, submission=240))
     assert marks(result) == {name: FULL[name] if name == "evidence" else 0 for name in NAMES}
     assert "ended Python" in said(result, "kl")
     assert "did not finish within" in said(result, "sample")
     assert "did not finish within" in said(result, "train")
-    assert time.monotonic() - start < 150
     assert result["cells"] == {}
 
 

@@ -52,7 +52,7 @@ def enter(assignment: str, course: Path, seed: str, jobs: int = 2) -> dict[str, 
     for place in sorted(course.glob(f"submitted/*/{assignment}")):
         if place.parent.name not in found:
             print(f"✗ {place}: no {about.NOTEBOOK}.ipynb in it, so nothing is graded. Was it renamed?")
-    reports = folder.grade_found(assignment, found, seed, course / "marks", jobs)
+    reports = folder.grade_found(assignment, found, seed, course / "marks" / assignment, jobs)
     with Gradebook(f"sqlite:///{(course / 'gradebook.db').resolve()}") as book:
         for student, path in found.items():
             report = reports[folder.plain(student)]
