@@ -273,7 +273,7 @@ def train(x, y, {two}):
 
 
 def train(
-    c: Convention, steps: int = 1000, loss: str = "fool + 2 * back", given: str = "fake_y.detach(), fake_x.detach()",
+    c: Convention, steps: int = 1500, loss: str = "fool + 2 * back", given: str = "fake_y.detach(), fake_x.detach()",
     two: str = "",
 ) -> str:  # fmt: skip
     """The notebook's own way, and ways of going wrong: another loss, other steps."""
@@ -458,7 +458,7 @@ def of_rounds(c: Convention) -> list[tuple[str, str, str]]:
         ("play", swapped(right, ("torch.optim.SGD", "torch.optim.Adam"), (f", {rate_D})", f", lr={rate_D})")),
          "plain gradient descent"),
         ("play", swapped(right, ("zip(x, y)", "zip(x[:1], y[:1])")), "first round"),
-        ("play", swapped(by_grad, (f"w.sub_({rate_D}", f"w.add_({rate_D}")), ""),
+        ("play", swapped(by_grad, (f"w.sub_({rate_D}", f"w.add_({rate_D}")), "discriminators climb"),
     ]  # fmt: skip
     every += [
         ("play", play(Convention(**{**vars(c), "order": order}))[0], "Another order")

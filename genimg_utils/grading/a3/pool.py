@@ -6,7 +6,7 @@ where the pictures come from, how many are kept, how often an old one is shown, 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -36,20 +36,20 @@ def rule(c: Convention) -> str:
 
 
 def pooled(c: Convention, pictures: Tensor, size: int) -> Tensor:
-    kept: list[Tensor] = []
+    places, coins = randint(size, (len(pictures),)).tolist(), (rand(len(pictures)) < c.old).tolist()
+    kept: list[int] = []
     shown = []
-    for new in pictures:
-        place, old = int(randint(size, ())), bool(rand(()) < c.old)
+    for new, (place, old) in enumerate(zip(places, coins, strict=True)):
+        show = new
         if len(kept) < size:
             kept.append(new)
         elif c.leaves == "always":
-            kept[place], new = new, kept[place] if old else new
+            kept[place], show = new, kept[place] if old else new
         elif old:
-            leaves = kept.pop(0 if c.leaves == "oldest" else place)
+            show = kept.pop(0 if c.leaves == "oldest" else place)
             kept.append(new)
-            new = leaves
-        shown.append(new)
-    return torch.stack(shown)
+        shown.append(show)
+    return pictures[shown]
 
 
 class Seen(NamedTuple):
@@ -158,32 +158,39 @@ class Pool(Question):
             return {*self.criteria} - {"honest"}, ALWAYS_OLD if now.old else NEVER
         if now.still > 0.5:
             return {"size", "ages"}, STILL
-        age, spread = expected(c, size)
-        few = size // 2 if c.leaves == "always" else size - 1  # there, only those that are shown can be counted
-        signs = {
-            SMALL: ("size", now.most <= few),
-            NEW_FIRST: ("honest", not now.new_first),
-            STAYS: ("ages", now.twice > 0.02),
-            self.of_share(now): ("share", abs(now.old - c.old) > 0.04),
-            LARGE: ("size", now.most > size),
-            self.of_ages(now, size): ("ages", off(now.age, age) > 0.1 or off(now.spread, spread) > 0.25),
-        }
-        lost = {criterion for criterion, wrong in signs.values() if wrong}
-        return lost, next((text for text, (_, wrong) in signs.items() if wrong), "")
+        age, spread = expected(replace(c, old=now.old), size)  # a wrong share is marked once
+        aged = off(now.age, age) > 0.1 or off(now.spread, spread) > 0.25
+        large, small = now.most > size, now.most < size
+        if c.leaves == "always":  # only those that are shown can be counted: the ages tell the rest
+            geometric = off(now.spread, math.sqrt(max(0.0, now.age**2 - now.age))) < 0.15
+            large = large or (geometric and now.age > 1.1 * size)
+            small = now.most <= size // 2 or (geometric and now.age < 0.9 * size)
+        other = self.other_rule(now, size) if aged else ""
+        signs = [
+            (LARGE, "size", now.most > size),
+            (STAYS, "ages", now.twice > 0.02),
+            (other, "ages", bool(other)),
+            (SMALL, "size", small and not other),
+            (NEW_FIRST, "honest", not now.new_first),
+            (self.of_share(now), "share", abs(now.old - c.old) > 0.04),
+            (LARGE, "size", large and not other),
+            (AGES, "ages", aged),
+        ]
+        lost = {criterion for _, criterion, wrong in signs if wrong}
+        return lost, next((text for text, _, wrong in signs if wrong), "")
 
     def of_share(self, now: Seen) -> str:
         if abs(now.old - 0.5) < 0.04:
             return HALF
         return OTHER_SIDE if abs(now.old + self.convention.old - 1) < 0.04 else SHARE
 
-    def of_ages(self, now: Seen, size: int) -> str:
-        """The rule that makes ages such as these."""
+    def other_rule(self, now: Seen, size: int) -> str:
+        """What is said of a rule that makes ages such as these, if there is one."""
         for leaves, text in OTHER_RULE.items():
-            other = Convention(leaves=leaves, old=now.old)
-            age, spread = expected(other, size)
+            age, spread = expected(Convention(leaves=leaves, old=now.old), size)
             if leaves != self.convention.leaves and off(now.age, age) < 0.15 and off(now.spread, spread) < 0.2:
                 return text + AGREED
-        return AGES
+        return ""
 
 
 def off(a: float, b: float) -> float:
@@ -224,11 +231,13 @@ def wrong(c: Convention) -> dict[str, list[Function]]:
 
     def stays(pictures: Tensor, size: int) -> Tensor:
         """Old ones are shown and kept; new ones take another's place."""
-        kept, shown = [*pictures[:size]], [*pictures[:size]]
-        for new in pictures[size:]:
-            shown.append(kept[int(randint(size, ()))] if rand(()) < c.old else new)
-            kept[int(randint(size, ()))] = new
-        return torch.stack(shown)
+        places = randint(size, (len(pictures), 2)).tolist()
+        shown = [*range(min(size, len(pictures)))]
+        kept = [*shown]
+        for new in range(size, len(pictures)):
+            shown.append(kept[places[new][0]] if rand(()) < c.old else new)
+            kept[places[new][1]] = new
+        return pictures[shown]
 
     def first_ones(pictures: Tensor, size: int) -> Tensor:
         size = min(size, len(pictures))

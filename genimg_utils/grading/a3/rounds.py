@@ -149,6 +149,8 @@ def play(c: Convention, seed: str) -> Question:
             lambda *a: all_at_once(c, *a)
         ],
         "the generators climb the discriminators' loss, and have a loss of their own.": varied(aim=minimax),
+        "the discriminators climb their loss, and are to descend.": varied(judge=lambda *a: -of_discriminators(*a)),
+        "the generators climb their loss, and are to descend.": varied(aim=lambda *a: -of.total(*a)),
         "both players have each other's rate.": varied(replace(c, rates=(rate_D, rate_GF))),
         "both players have the generators' rate.": varied(replace(c, rates=(rate_GF, rate_GF))),
         "both players have the discriminators' rate.": varied(replace(c, rates=(rate_D, rate_D))),
