@@ -356,6 +356,7 @@ def to_quality(seed: int, budget: float) -> dict[str, Any]:
             train_gan(DATASET, GAN_STEPS, seed, after_step=look)
     return {
         "seed": seed,
+        "budget": budget,
         "usual": usual,
         "usual steps": steps,
         "ours": ours,
@@ -481,7 +482,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="measure these, keep the others")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seeds", type=int, default=3, help="of time to quality")
-    parser.add_argument("--budget", type=float, default=120.0, help="seconds of the usual DCGAN")
+    parser.add_argument("--budget", type=float, default=40.0, help="seconds of the usual DCGAN")
     parser.add_argument("--memory", type=float, help="of a GPU, GB: 15 for a T4's")
     chosen = parser.parse_args(arguments)
     found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
@@ -508,8 +509,8 @@ def main(arguments: list[str]) -> None:
         rates = [*import_time(), *checkpoint_cost(), *loader_rate(), *metric_rates()]
         write(rates=rates, rates_machine=about())
     if "quality" in chosen.only:
-        runs = list[dict[str, Any]]()
-        for seed in range(chosen.seeds):
+        runs = [run for run in here.get("quality", []) if run["budget"] == chosen.budget]  # interrupted: goes on
+        for seed in range(len(runs), chosen.seeds):
             runs.append(to_quality(seed, chosen.budget))
             write(quality=runs, quality_machine=about())
     if not on_gpu and all(family in found for family in CHANGES):
