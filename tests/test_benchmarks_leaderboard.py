@@ -3,8 +3,10 @@
 import json
 import runpy
 import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from genimg_utils import recipes, runtime
 
@@ -15,6 +17,9 @@ ROWS = BOARD["rows"]
 
 def of(what):
     return [row for row in ROWS if row["what"] == what]
+
+
+GANS_AND_VAES = [row for row in ROWS if "GAN" in row["what"] or "VAE" in row["what"]]
 
 
 def mean(what, key):
@@ -42,26 +47,45 @@ def test_the_models_are_those_of_their_chapters(script):
     assert recipes.VAE.items() <= script["MODELS"]["vae"].recipe.items()
 
 
-def test_a_copier_is_ahead_of_people_and_only_held_out_pictures_tell(script):
-    people, copier, _ = BOARD["floors"]
-    assert copier["FD-64"] < people["FD-64"]
+def test_a_copier_is_ahead_of_every_gan_and_vae_and_only_held_out_pictures_tell(script):
+    people, copier, *_ = BOARD["floors"]
+    assert people["FD-64"] < copier["FD-64"] < min(row["FD-64"] for row in GANS_AND_VAES)
     assert copier["nearest was trained on"] > 0.98
     assert abs(people["nearest was trained on"] - 0.9) < 2 * people["margin"]
     assert all(abs(row["nearest was trained on"] - 0.9) < 0.04 for row in ROWS)
 
 
+def test_the_floor_is_drawn_at_random(script, monkeypatch):
+    """Every sixth picture of MNIST's file is by one kind of writers: FD-64 3.7, where a random choice has 0.7."""
+    people, _, _, sixth = BOARD["floors"]
+    assert 5 * people["FD-64"] < sixth["FD-64"]
+    ruler, given, space = SimpleNamespace(distance=len), [], script["floors"].__globals__
+    pictures = torch.arange(600)
+    monkeypatch.setitem(space, "DRAWN", 100)
+    monkeypatch.setattr(space["data"], "load", lambda *_: SimpleNamespace(images=pictures))
+    monkeypatch.setattr(space["metrics"], "ruler", lambda _: ruler)
+    monkeypatch.setitem(space, "measured", lambda some, _: given.append(some) or {})
+    assert [line.get("FD-64") for line in script["floors"]()] == [None, None, None, 100]
+    others, again = given
+    assert len(others) == len(others.unique()) == len(again) == 100
+    assert 30 < (others % 2).sum() < 70
+
+
 def test_what_the_chapter_says_of_the_rows_is_what_was_measured():
-    people, copier, _ = BOARD["floors"]
-    gap = people["FD-64"] - copier["FD-64"]
-    assert abs(mean("conditional GAN", "FD-64") - people["FD-64"]) < gap
-    assert mean("conditional GAN", "density") < people["density"] - 0.05
-    assert mean("conditional GAN", "precision") < people["precision"] - 0.02
+    people, copier, *_ = BOARD["floors"]
+    for key in ("precision", "density"):
+        assert abs(copier[key] - people[key]) < 0.02
+        assert all(row[key] < copier[key] - 0.03 for row in GANS_AND_VAES)
+    for key in ("recall", "coverage"):
+        assert people[key] > copier[key] + 0.05
+        assert all(row[key] < people[key] - 0.03 for row in GANS_AND_VAES)
+    assert copier["FD-64"] > 3 * people["FD-64"]
+    assert copier["FD-64"] < mean("conditional GAN", "FD-64") < 2 * copier["FD-64"]
     assert mean("GAN", "FD-64") > 3 * mean("conditional GAN", "FD-64")
     assert mean("VAE", "FD-64") > 8 * mean("VAE, mixture prior", "FD-64")
     assert abs(mean("VAE", "−ELBO") - mean("VAE, mixture prior", "−ELBO")) < 1
     assert mean("VQ-VAE, its prior", "−ELBO") > mean("VAE", "−ELBO") + 30
-    assert mean("VAE, mixture prior", "nearest was trained on") > 0.91
-    assert all(abs(mean(w, "nearest was trained on") - 0.9) < 0.01 for w in ("GAN", "conditional GAN", "VAE"))
+    assert all(abs(mean(row["what"], "nearest was trained on") - 0.9) < 0.02 for row in GANS_AND_VAES)
 
 
 def test_the_measures_are_quick_and_bounded():
