@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from flow_training import FLOW, FLOW_STEPS, PIECES, train_flow
 from gan_training import averaged, machine
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
@@ -147,6 +148,17 @@ def vq_vae(seed: int) -> dict[str, Trained]:
     return {"VQ-VAE, its prior": Trained(draw, seconds, {"−ELBO": nats})}
 
 
+def flow(seed: int) -> dict[str, Trained]:
+    """Chapter 12's flow, told no class, and told the class and guided by 3; one training."""
+    start = time.process_time()
+    draw = train_flow(FLOW_STEPS, seed)
+    seconds = time.process_time() - start
+    return {
+        "flow": Trained(lambda count: draw(count, 0.0), seconds, {}),
+        "conditional flow, guided": Trained(lambda count: draw(count, 3.0), seconds, {}),
+    }
+
+
 class Model(NamedTuple):
     """train(seed) gives one or several rows, whose names are `rows`; `recipe` is what a change of makes it another."""
 
@@ -160,6 +172,9 @@ MODELS = {  # cheapest first
     "vq-vae": Model(vq_vae, ("VQ-VAE, its prior",), CODES),
     "gan": Model(gan, ("GAN",), GAN | {"steps": GAN_STEPS}),
     "cgan": Model(lambda seed: gan(seed, told=True), ("conditional GAN",), GAN | {"steps": GAN_STEPS}),
+    "flow": Model(
+        flow, ("flow", "conditional flow, guided"), FLOW | {"steps": FLOW_STEPS, "pieces": PIECES, "guided by": 3}
+    ),
     "vae": Model(vae, ("VAE", "VAE, mixture prior"), VAE | {"steps": VAE_STEPS, "mixture": 50, "order": "shuffled"}),
 }
 
