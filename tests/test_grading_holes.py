@@ -113,7 +113,6 @@ def test_folders_in_folders_do_not_stop_the_grader(tmp_path: Path) -> None:
     child.scratch.mkdir()
     child.process = subprocess.Popen([sys.executable, "-S", "-c", deep], cwd=child.scratch, start_new_session=True)
     assert child.process.wait() == 0
-    sandbox.require_room(child.scratch, os.getpid())
     child.end()
     theirs.close()
     assert not child.scratch.exists()
@@ -323,6 +322,8 @@ def test_a_students_folder_is_searched_to_any_depth_for_the_notebook_itself(tmp_
     write(deep / "x.ipynb", "x = 1")
     found = folder.submissions(tmp_path, "a2_write_a_vae")
     assert {name: path.name for name, path in found.items()} == {ann.name: "a2_write_a_vae.ipynb", "eve": "x.ipynb"}
+    write(tmp_path / "eve.ipynb", "x = 1")
+    assert {path.name for path in folder.submissions(tmp_path).values()} == {"notes.ipynb", "eve.ipynb", "x.ipynb"}
 
 
 def test_a_students_metadata_put_no_other_code_beside_a_mark(tmp_path: Path) -> None:
@@ -337,13 +338,28 @@ def test_a_students_metadata_put_no_other_code_beside_a_mark(tmp_path: Path) -> 
     assert shown["source"] == "def kl(a, b): return a"
 
 
+def test_folders_deeper_than_a_path_can_say_are_told(tmp_path: Path) -> None:
+    """Nobody counts what lies in them."""
+    here = os.getcwd()
+    os.chdir(tmp_path)
+    try:
+        for _ in range(20):
+            os.mkdir("a" * 250)
+            os.chdir("a" * 250)
+    finally:
+        os.chdir(here)
+    with pytest.raises(sandbox.Ended, match="cannot be looked into"):
+        sandbox.require_room(tmp_path, os.getpid())
+    subprocess.run(["rm", "-rf", "--", tmp_path / ("a" * 250)], check=True)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
 def test_folders_that_their_owner_may_not_read_are_told_and_removed(tmp_path: Path) -> None:
     """Else a submission fills the disk where nobody counts, and it stays."""
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "a/b/file").write_bytes(b"x")
     (tmp_path / "a/b").chmod(0o300)
-    with pytest.raises(sandbox.Ended, match="nobody else may look into"):
+    with pytest.raises(sandbox.Ended, match="cannot be looked into"):
         sandbox.require_room(tmp_path, os.getpid())
     (tmp_path / "a").chmod(0)
     sandbox.unlock(tmp_path)

@@ -18,13 +18,17 @@ def submissions(folder: Path, notebook: str = "") -> dict[str, Path]:
     several; links are not followed, and what Jupyter and macOS lay beside it is no notebook."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix == ".ipynb" and not path.name.startswith("."):
-            found[plain(path.stem)] = path
-        elif path.is_dir() and not path.is_symlink() and not path.name.startswith((".", "__MACOSX")):
+        if path.name.startswith((".", "__MACOSX")) or (path.is_symlink() and path.is_dir()):
+            continue
+        name = plain(path.stem if path.suffix == ".ipynb" else path.name)
+        name = plain(f"{path.name}/") if name in found else name
+        if path.suffix == ".ipynb":
+            found[name] = path
+        elif path.is_dir():
             every = [Path(p) for p in below(path) if p.endswith(".ipynb")]
             own = [p for p in every if not any(n.startswith((".", "__MACOSX")) for n in p.relative_to(path).parts)]
             if own:
-                found[plain(path.name)] = min(own, key=lambda p: (p.stem != notebook, len(p.parts), p))
+                found[name] = min(own, key=lambda p: (p.stem != notebook, len(p.parts), p))
     return found
 
 

@@ -166,7 +166,10 @@ def require_room(scratch: Path, process: int) -> None:
 
 
 def below(folder: Path, locked: Callable[[str], None] = lambda _: None) -> Iterator[str]:
-    """All that a folder holds, at any depth; links are not followed. locked: told of folders that may not be read."""
+    """All that a folder holds, at any depth; links are not followed.
+
+    locked: told of folders that cannot be looked into, for their mode or because they lie too deep.
+    """
     left = [str(folder)]
     while left:
         place = left.pop()
@@ -183,7 +186,7 @@ def below(folder: Path, locked: Callable[[str], None] = lambda _: None) -> Itera
 
 
 def hidden(place: str) -> None:
-    raise Ended("your code made a folder that nobody else may look into")
+    raise Ended("your code made a folder that cannot be looked into")
 
 
 def unlock(folder: Path) -> None:
