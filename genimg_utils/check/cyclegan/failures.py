@@ -179,7 +179,7 @@ swapped_share = Exercise(
         "that is the share of houses that are right.": [
             lambda mapped, true, false, where: 1 - _swapped(mapped, true, false, where),
         ],
-        "whole pictures were compared: sky and snow decide. Look at the house alone.": [
+        "whole pictures were compared. Look at the house alone: only the pixels in `where` are asked.": [
             lambda mapped, true, false, where: _swapped(mapped, true, false, torch.ones_like(where)),
         ],
         "everything but the house was compared: `where` is turned around.": [
