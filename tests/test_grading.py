@@ -234,6 +234,7 @@ def trained_with(c: a2.Convention, seed: str, loss: str = "", steps: int = 2500)
         return judged(asked(seed)["train"], function)
 
 
+@pytest.mark.full
 def test_the_reference_passes_the_gate_and_a_short_run_does_not() -> None:
     c = a2.drawn(SEEDS[0])
     verdict = trained_with(c, SEEDS[0])
@@ -358,6 +359,7 @@ def test_a_source_is_what_its_base_convention_makes_of_it() -> None:
             assert assignments.SOLUTION.sub("", cell["source"] + "\n").strip() == stubs[name]
 
 
+@pytest.mark.full
 def test_a_hand_out_stops_at_its_first_blank(tmp_path: Path) -> None:
     assert assignments.main(["--out", str(tmp_path)]) == 0
     with pytest.raises(CellExecutionError) as stopped:

@@ -232,6 +232,7 @@ def trained_with(seed: str, source: str) -> Verdict:
     return judged(question, run(source)["train"] if "train(" in source else repair.compiled(c, "train", source))
 
 
+@pytest.mark.full
 def test_the_reference_passes_the_gate_and_a_training_without_gradient_is_told() -> None:
     program = players.train(a1.drawn(SEEDS[0]))
     assert trained_with(SEEDS[0], program.source).mark == "✓"
