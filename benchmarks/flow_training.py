@@ -48,6 +48,8 @@ class Block(nn.Module):
 class Net(nn.Module):
     """From z [B, K], times t [B] and classes y [B] (the last: "not told") to [B, K]."""
 
+    frequencies: Tensor
+
     def __init__(self, K: int, classes: int, W: int = 512, E: int = 128):
         super().__init__()
         self.register_buffer("frequencies", torch.pi * 2 ** torch.linspace(-1, 4, 16))

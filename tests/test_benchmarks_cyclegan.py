@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from genimg_utils import recipes
-from genimg_utils.losses import least_squares
+from genimg_utils.losses import cyclegan, least_squares
 from genimg_utils.networks import LocalDiscriminator, Translator
 from genimg_utils.pool import ImagePool
 from genimg_utils.steps import cyclegan_step
@@ -93,6 +93,54 @@ def optimised(players):
 def batch():
     generator = torch.Generator().manual_seed(1)
     return [torch.rand(3, 3, 16, 16, generator=generator) * 2 - 1 for _ in "xy"]
+
+
+def losses_of_the_chapter(players, code=CODE):
+    """Its two functions, with these four networks for its own."""
+    space = {"torch": torch, "cyclegan": cyclegan} | dict(zip(("G", "F", "D_X", "D_Y"), players, strict=True))
+    for name in ("generators_loss", "discriminators_loss"):
+        exec(re.search(rf"^def {name}.*?\n(?=\S)", code, re.MULTILINE | re.DOTALL)[0], space)
+    return space["generators_loss"], space["discriminators_loss"]
+
+
+def sends_what_the_step_sends(players, batch, code=CODE):
+    """Whether the chapter's losses have the step's gradients in all four networks, and leave the generators alone."""
+    of_generators, of_discriminators = losses_of_the_chapter(players, code)
+    total, *fakes = of_generators(*batch)
+    judged = of_discriminators(*batch, *fakes)
+    pairs = (total, players[:2]), (judged, players[2:])
+    ours = [torch.autograd.grad(loss, [*a.parameters(), *b.parameters()], retain_graph=True) for loss, (a, b) in pairs]
+    moved = torch.autograd.grad(judged, [p for G in players[:2] for p in G.parameters()], allow_unused=True)
+    still = [torch.optim.SGD([*a.parameters(), *b.parameters()], lr=0.0) for _, (a, b) in pairs]
+    cyclegan_step(*batch, *players, *still, cycle=10.0, identity=2.0)
+    theirs = [p.grad for player in players for p in player.parameters()]
+    same = [torch.allclose(a, b, rtol=1e-3, atol=1e-6) for a, b in zip([*ours[0], *ours[1]], theirs, strict=True)]
+    return all(same) and all(gradient is None for gradient in moved)
+
+
+def test_the_chapter_s_losses_send_to_each_network_what_the_step_sends(players, batch):
+    assert sends_what_the_step_sends(players, batch)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("(D_Y(fake_y) - 1)", "(D_X(fake_y) - 1)"),
+        ("(D_X(fake_x) - 1)", "(D_X(fake_x.detach()) - 1)"),
+        ("F(fake_y))", "F(fake_y.detach()))"),
+        ("back[: len(y)]]", "back[: len(y)].detach()]"),
+        ("identity(y, same_y)", "identity(y, same_y.detach())"),
+        ("same, fake_x, fake_y", "same, fake_y, fake_x"),
+        ("fake_x.detach()", "fake_x"),
+        ("+ D_X(fake_x.detach())", "- D_X(fake_x.detach())"),
+        ("D_Y(fake_y.detach())", "D_Y(fake_x.detach())"),
+        ("(D_X(x) - 1)", "(D_X(x).detach() - 1)"),
+    ],
+)
+def test_what_the_values_hide_shows_in_the_gradients(players, batch, right, wrong):
+    """Untrained discriminators are much alike, and what is cut off has the same value."""
+    assert right in CODE
+    assert not sends_what_the_step_sends(players, batch, CODE.replace(right, wrong))
 
 
 def test_the_usual_step_is_the_same_step_but_for_its_half(benchmark, players, batch):

@@ -10,7 +10,7 @@ from genimg_utils.plotting import GENERATED, REAL, TRUTH
 
 
 def paths(ways: Mapping[str, Tensor], hills: Tensor, title: str = "") -> Figure:
-    """Ways [steps, n, 2] in a panel each, from a grey dot at their start to a square at their end; circles are hills."""
+    """Ways [steps, n, 2] in a panel each, from a grey dot at the start to a square at the end; circles are hills."""
     figure, axes = panels(len(ways), len(ways), title)
     reach = 1.5 * hills.abs().max().item()  # where most of the noise lies
     for ax, (label, way) in zip(axes, ways.items(), strict=True):

@@ -5,6 +5,7 @@ without it among its arguments, which any process may read.
 """
 
 import argparse
+import csv
 import json
 import os
 import sys
@@ -25,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     door.add_argument("--out", type=Path, default=Path("marks"), help="for a folder: where table and pages go")
     door.add_argument("--jobs", type=int, default=2, help="for a folder: how many are graded at once")
     door.add_argument("--variants", type=int, default=1, help="how many hand-outs were made of the seed")
+    door.add_argument("--given", type=Path, metavar="CSV", help="for a folder: student,hand-out, who got which")
     door.add_argument("--gradescope", type=Path, metavar="RESULTS", help="also write Gradescope's results.json")
     door.add_argument("--classroom", action="store_true", help="points and exit code for GitHub Classroom")
     door.add_argument("--nbgrader", action="store_true", help="the folder is an nbgrader course: fill its gradebook")
@@ -109,9 +111,12 @@ def graded_folder(chosen: argparse.Namespace) -> int:
         unfenced(reports.values())
         print(f"{len(reports)} graded, in the gradebook: now run nbgrader generate_feedback {chosen.assignment}.")
         return 0
+    given = handed(chosen.given.read_text(encoding="utf-8-sig")) if chosen.given else {}
     reports = folder.grade_all(
-        chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs, chosen.variants
+        chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs, chosen.variants, given
     )
+    if unlisted := sorted({*reports} - {*given}) if given else []:
+        print(f"{chosen.given}: graded by what the notebook says, since it is not listed: {', '.join(unlisted)}.")
     unfenced(reports.values())
     print(
         f"{len(reports)} graded: {chosen.out}/marks.csv, similar.csv, summary.html, and a page a student in feedback/."
@@ -123,6 +128,14 @@ def graded_folder(chosen: argparse.Namespace) -> int:
         (chosen.out / chosen.roster.name).write_text(filled, encoding="utf-8")
         print(f"{chosen.out / chosen.roster.name}: filled; not in it: {', '.join(strangers) or 'nobody'}.")
     return 0
+
+
+def handed(text: str) -> dict[str, str]:
+    """Who got which hand-out, from lines of student and hand-out."""
+    from genimg_utils.grading.folder import plain
+
+    lines = [line for line in csv.reader(text.splitlines()) if len(line) >= 2]
+    return {plain(student.strip()): handout.strip() for student, handout, *_ in lines if handout.strip() != "hand-out"}
 
 
 def check(path: Path) -> int:

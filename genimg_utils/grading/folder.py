@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,11 +42,17 @@ def plain(name: str) -> str:
 
 
 def grade_all(
-    assignment: str, folder: Path, seed: str, out: Path, jobs: int = 2, variants: int = 1
+    assignment: str,
+    folder: Path,
+    seed: str,
+    out: Path,
+    jobs: int = 2,
+    variants: int = 1,
+    given: Mapping[str, str] | None = None,
 ) -> dict[str, report.Report]:
     """Grades a folder; writes marks.csv, similar.csv, summary.html and a page a student, and gives every report."""
     found = submissions(folder, grade.ASSIGNMENTS[assignment].NOTEBOOK)
-    return grade_found(assignment, found, seed, out, jobs, variants=variants)
+    return grade_found(assignment, found, seed, out, jobs, variants=variants, given=given)
 
 
 def grade_found(
@@ -56,17 +63,22 @@ def grade_found(
     jobs: int = 2,
     limits: Limits | None = None,
     variants: int = 1,
+    given: Mapping[str, str] | None = None,
 ) -> dict[str, report.Report]:
-    """The same for notebooks by student; what is graded already, and unchanged, is not graded again."""
+    """The same for notebooks by student; what is graded already, and unchanged, is not graded again.
+
+    given: who got which hand-out.
+    """
     torch.set_num_threads(1)
     (out / "feedback").mkdir(parents=True, exist_ok=True)
     found = {plain(student): path for student, path in found.items()}
 
     def one(student: str) -> tuple[str, report.Report]:
         place = out / "feedback" / f"{student}.json"
+        got = (given or {}).get(student, "")
         result = known(place, found[student], grade.key(assignment, seed, variants))
-        if result is None:
-            result = grade.grade(assignment, found[student], seed, limits, variants=variants)
+        if result is None or (got and result["handout"] != got):
+            result = grade.grade(assignment, found[student], seed, limits, variants=variants, given=got)
             place.with_suffix(".html").write_text(report.feedback(result, student), encoding="utf-8")
             place.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return student, result

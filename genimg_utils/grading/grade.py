@@ -28,8 +28,13 @@ def grade(
     limits: Limits | None = None,
     progress: Callable[[str], None] = lambda _: None,
     variants: int = 1,
+    given: str = "",
 ) -> dict[str, Any]:
-    """Marks and feedback for one notebook, ready for JSON; by its own hand-out, where there are several of them."""
+    """Marks and feedback for one notebook, ready for JSON; by its own hand-out, where there are several of them.
+
+    given: the hand-out that this student got, where the teacher knows: what the notebook says of itself is then only
+    compared with it.
+    """
     about, limits, start = ASSIGNMENTS[assignment], limits or Limits(), time.monotonic()
     report: dict[str, Any] = {"assignment": assignment, "key": key(assignment, seed, variants), "of": 0, "marks": 0}
     report |= {"problem": "", "handout": "", "sha256": "", "cells": {}, "walls": [], "words": {}}
@@ -43,7 +48,10 @@ def grade(
         return finished(report, questions, verdicts, about, start)
     report |= {"sha256": handed_in.sha256, "words": {k[:40]: v[:5000] for k, v in handed_in.words.items()}}
     handouts = {seeds.fingerprint(about.drawn(own)): own for own in seeds.variants(seed, variants)}
-    report["handout"] = handed_in.handout if handed_in.handout in handouts else next(iter(handouts))
+    if given and given not in handouts:
+        raise ValueError(f"{given!r} is no hand-out of this seed: {', '.join(handouts)}.")
+    named = given or handed_in.handout
+    report["handout"] = named if named in handouts else next(iter(handouts))
     if handed_in.handout != report["handout"] and (handed_in.handout or variants > 1):
         report["problem"] = "this is another hand-out than the one that is graded: ask which is yours."
     own = handouts[report["handout"]]

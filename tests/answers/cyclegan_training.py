@@ -168,6 +168,7 @@ AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.cyclegan.relative_error, lambda mapped, x, y: l1_loss(mapped, x) / l1_loss(y, x), "compared with x"),
     (check.cyclegan.relative_error, lambda mapped, x, y: (mapped - y).abs() / (x - y).abs(), "single number"),
     (check.cyclegan.relative_error, lambda mapped, x, y: l1_loss(mapped, y) / l1_loss(mapped, x), "moved"),
+    (check.cyclegan.relative_error, lambda *of: min(error_by_sums(*of), 1.0), "do harm"),
     (check.cyclegan.similarity, similarity_with_bessel, "correction=0"),
     (
         check.cyclegan.similarity,

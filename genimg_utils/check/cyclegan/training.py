@@ -41,6 +41,11 @@ relative_error = Exercise(
     property="0 where mapped is y, 1 where mapped is x, and not changed where all three are made twice as bright",
     reference=lambda mapped, x, y: _off(mapped, y) / _off(x, y),
     inputs=[(_pictures(3), _pictures(3), _pictures(3)), (_pictures(1), _pictures(1), _pictures(1))],
+    edges={
+        "a translation can do harm: worse than doing nothing is more than 1.": [
+            (-(ramp := torch.linspace(-1, 1, 48).view(1, 3, 4, 4)), ramp / 2, ramp)
+        ],
+    },
     wrong={
         "mapped was compared with x, from which it came. The truth is y.": [
             lambda mapped, x, y: _off(mapped, x) / _off(x, y),

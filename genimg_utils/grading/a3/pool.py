@@ -7,6 +7,7 @@ where the pictures come from, how many are kept, how often an old one is shown, 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -79,8 +80,8 @@ def seen(pictures: Tensor, shown: Tensor, size: int) -> Seen:
     ages = when - source
     settled = (when > len(source) // 4) & (source >= 0)
     old = settled & (ages > 0)
-    kept = torch.zeros(len(source) + 1)  # at each step: came before it, and is shown after it
-    last = {int(s): int(t) for s, t in zip(source, when, strict=True) if 0 <= s < t}
+    kept = [0] * (len(source) + 1)  # at each step: what came before it, and is shown after it, comes and goes
+    last = {came: step for step, came in enumerate(source.tolist()) if 0 <= came < step}
     for came, gone in last.items():
         kept[came] += 1
         kept[gone] -= 1
@@ -91,7 +92,7 @@ def seen(pictures: Tensor, shown: Tensor, size: int) -> Seen:
         early=float((ages < 0).float().mean()),
         new_first=bool((ages[:size] == 0).all()),
         old=float(old.sum() / max(1, int(settled.sum()))),
-        most=int(kept.cumsum(dim=0).max()),
+        most=max(accumulate(kept)),
         twice=1 - len(shown_old.unique()) / max(1, len(shown_old)),
         age=float(of_old.sum() / count),
         spread=float(of_old.std()) if count > 1 else 0.0,
@@ -231,11 +232,11 @@ def wrong(c: Convention) -> dict[str, list[Function]]:
 
     def stays(pictures: Tensor, size: int) -> Tensor:
         """Old ones are shown and kept; new ones take another's place."""
-        places = randint(size, (len(pictures), 2)).tolist()
+        places, coins = randint(size, (len(pictures), 2)).tolist(), (rand(len(pictures)) < c.old).tolist()
         shown = [*range(min(size, len(pictures)))]
         kept = [*shown]
         for new in range(size, len(pictures)):
-            shown.append(kept[places[new][0]] if rand(()) < c.old else new)
+            shown.append(kept[places[new][0]] if coins[new] else new)
             kept[places[new][1]] = new
         return pictures[shown]
 

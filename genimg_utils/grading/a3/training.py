@@ -150,15 +150,15 @@ class Training(Question):
             return Verdict("✓", self.marks, f"right: {now.error:.2f} from the truth, as a share of the domain's width.")
         error, cycle = (f"{far:.2f}" if far < 1e3 else "1,000 or more" for far in (now.error, now.cycle))
         text = (
-            f"{self.symptom(now)} The error is {error} of the domain's width, and that of round trips {cycle}; less than "
-            f"{GATE} and {RETURN} are wanted."
+            f"{self.symptom(now)} The error is {error} of the domain's width, and that of round trips {cycle}; less "
+            f"than {GATE} and {RETURN} are wanted."
         )
         return Verdict("✗", 4 if now.error < HALFWAY else 0, text, True)
 
     def symptom(self, now: Measured) -> str:
         """What the points give away, the loudest first."""
         signs = {
-            GONE: not now.error < 1e2,
+            GONE: not now.error < 10,
             EXCHANGED: now.exchanged < HALFWAY,
             SPOT: now.spread < 0.4,
             NOTHING: now.moved < 0.2,
