@@ -16,6 +16,7 @@ from nbclient.exceptions import CellExecutionError
 from test_grading import judged, write
 
 from genimg_utils import losses, metrics, steps
+from genimg_utils.grading import __main__ as door
 from genimg_utils.grading import a1, grade, seeds, submission
 from genimg_utils.grading.a1 import players, repair
 from genimg_utils.grading.a1.repair import PROGRAMS, UNTOUCHED
@@ -206,6 +207,21 @@ class Trusted(InProcess):
     def close(self) -> None: ...
 
 
+def test_a_list_says_who_got_which_hand_out() -> None:
+    text = "student,hand-out\nada, abcdef\n\nbob ,ghijkl,late\n"
+    assert door.handed(text) == {"ada": "abcdef", "bob": "ghijkl"}
+
+
+def test_a_list_of_another_secret_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = tmp_path / "given.csv"
+    listed.write_text("ada,abcdef\n", encoding="utf-8")
+    for given, sentence in ((listed, "no hand-out of this seed"), (tmp_path / "gone.csv", "there is no file")):
+        arguments = ["a1", str(tmp_path), "--seed", "x", "--given", str(given)]
+        with pytest.raises(SystemExit):
+            door.graded(door.parser().parse_args(arguments))
+        assert sentence in capsys.readouterr().err
+
+
 def test_each_is_graded_by_the_hand_out_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grade, "Session", Trusted)
     own = seeds.variants("class", 4)
@@ -218,6 +234,12 @@ def test_each_is_graded_by_the_hand_out_that_it_names(tmp_path: Path, monkeypatc
         assert (result["marks"], result["handout"], result["problem"]) == (77, handouts[n], "")
         stranger = grade.grade("a1", path, "class", variants=1)
         assert (stranger["handout"], bool(stranger["problem"])) == (handouts[0], n > 0)
+        neighbour = grade.grade("a1", path, "class", variants=4, given=handouts[3])  # as the teacher's list has it
+        assert neighbour["handout"] == handouts[3]
+        assert neighbour["marks"] < 77
+        assert "another hand-out" in neighbour["problem"]
+    with pytest.raises(ValueError, match="no hand-out of this seed"):
+        grade.grade("a1", path, "class", variants=4, given="nobody")
     lost = write(tmp_path / "lost.ipynb", source)
     assert submission.read(lost).handout == ""
     assert "another hand-out" in grade.grade("a1", lost, "class", variants=4)["problem"]

@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     door.add_argument("--out", type=Path, default=Path("marks"), help="for a folder: where table and pages go")
     door.add_argument("--jobs", type=int, default=2, help="for a folder: how many are graded at once")
     door.add_argument("--variants", type=int, default=1, help="how many hand-outs were made of the seed")
-    door.add_argument("--given", type=Path, metavar="CSV", help="for a folder: student,hand-out, who got which")
+    door.add_argument("--given", type=existing, metavar="CSV", help="for a folder: student,hand-out, who got which")
     door.add_argument("--gradescope", type=Path, metavar="RESULTS", help="also write Gradescope's results.json")
     door.add_argument("--classroom", action="store_true", help="points and exit code for GitHub Classroom")
     door.add_argument("--nbgrader", action="store_true", help="the folder is an nbgrader course: fill its gradebook")
@@ -34,6 +34,12 @@ def parser() -> argparse.ArgumentParser:
     door.add_argument("--key", default="Email address", help="the export's column with the submissions' names")
     door.add_argument("--check", type=Path, metavar="NOTEBOOK", help="say what would be graded, without marks")
     return door
+
+
+def existing(path: str) -> Path:
+    if not Path(path).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {path}.")
+    return Path(path)
 
 
 def secret(word: str) -> str:
@@ -104,7 +110,7 @@ def unfenced(results: Iterable[dict[str, Any]]) -> None:
 
 
 def graded_folder(chosen: argparse.Namespace) -> int:
-    from genimg_utils.grading import adapters, folder, gradebook
+    from genimg_utils.grading import adapters, folder, grade, gradebook
 
     if chosen.nbgrader:
         reports = gradebook.enter(chosen.assignment, chosen.submission, chosen.seed, chosen.jobs)
@@ -112,6 +118,8 @@ def graded_folder(chosen: argparse.Namespace) -> int:
         print(f"{len(reports)} graded, in the gradebook: now run nbgrader generate_feedback {chosen.assignment}.")
         return 0
     given = handed(chosen.given.read_text(encoding="utf-8-sig")) if chosen.given else {}
+    if strange := {*given.values()} - {*grade.handouts_of(chosen.assignment, chosen.seed, chosen.variants)}:
+        parser().error(f"{chosen.given}: no hand-out of this seed and --variants: {', '.join(sorted(strange))}.")
     reports = folder.grade_all(
         chosen.assignment, chosen.submission, chosen.seed, chosen.out, chosen.jobs, chosen.variants, given
     )

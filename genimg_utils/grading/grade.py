@@ -21,6 +21,11 @@ def key(assignment: str, seed: str, variants: int = 1) -> str:
     return hmac.new(seed.encode(), f"{assignment}/{VERSION}/{variants}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
+def handouts_of(assignment: str, seed: str, variants: int = 1) -> dict[str, str]:
+    """The seed of each hand-out, by the letters that name it."""
+    return {seeds.fingerprint(ASSIGNMENTS[assignment].drawn(own)): own for own in seeds.variants(seed, variants)}
+
+
 def grade(
     assignment: str,
     path: Path,
@@ -47,7 +52,7 @@ def grade(
         verdicts = [Verdict("✗", 0, "the notebook could not be read.") for _ in questions]
         return finished(report, questions, verdicts, about, start)
     report |= {"sha256": handed_in.sha256, "words": {k[:40]: v[:5000] for k, v in handed_in.words.items()}}
-    handouts = {seeds.fingerprint(about.drawn(own)): own for own in seeds.variants(seed, variants)}
+    handouts = handouts_of(assignment, seed, variants)
     if given and given not in handouts:
         raise ValueError(f"{given!r} is no hand-out of this seed: {', '.join(handouts)}.")
     named = given or handed_in.handout
