@@ -47,7 +47,7 @@ def test_the_settings_are_the_chapters(script) -> None:
 
 
 def test_a_few_steps_draw_pictures_and_follow_the_weight(script) -> None:
-    draw = script["train_flow"](3, seed=0)
+    draw = script["train_flow"](30, seed=0)  # fewer differ by less than bfloat16 can tell
     some = draw(20, 2.0)
     assert some.shape == (20, 1, 28, 28)
     assert some.abs().max() <= 1

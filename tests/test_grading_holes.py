@@ -288,9 +288,9 @@ def test_seconds_in_which_others_had_the_cores_are_not_a_students(monkeypatch: p
     child.process.wait()
 
 
-def test_an_answer_in_drops_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_in_drops_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     child = object.__new__(sandbox.Child)
-    child.scratch, (child.channel, theirs) = Path(__file__).parent / "nowhere", socket.socketpair()
+    child.scratch, (child.channel, theirs) = tmp_path, socket.socketpair()
     child.process, child.waited = subprocess.Popen(["sleep", "0"]), 0.0
     clock = iter(range(100, 200))
     monkeypatch.setattr(child, "since", lambda start: next(clock) - 100.0, raising=False)

@@ -184,11 +184,11 @@ def euler_backwards(v: Velocity, x: Tensor, steps: int) -> Tensor:
 
 
 AS_WRITTEN: list[Case] = [
-    (exercises.flow_loss, loss_at_flat_time, "your code raised"),  # pictures tell what points let pass
+    (exercises.flow_loss, loss_at_flat_time, "wrong axis"),
     (exercises.flow_loss, lambda v, x0, x1, t: loss_by_lerp(v, x1, x0, t), "both turned round"),
     (exercises.flow_loss, lambda v, x0, x1, t: loss_by_lerp(v, x0, x1, 1 - t), "Expected:"),
-    (exercises.flow_loss, lambda v, x0, x1, t: x1.numel() * loss_by_lerp(v, x0, x1, t), "Expected:"),
-    (exercises.gaussian_velocity, lambda x, t, mu, s: gaussian_by_ends(x, 1 - t, mu, s), "Expected:"),
+    (exercises.flow_loss, lambda v, x0, x1, t: x1.numel() * loss_by_lerp(v, x0, x1, t), "added up"),
+    (exercises.gaussian_velocity, lambda x, t, mu, s: gaussian_by_ends(x, 1 - t, mu, s), "turned round"),
     (exercises.gaussian_velocity, lambda x, t, mu, s: gaussian_by_ends(x, t, mu, s) - mu, "would move"),
     (exercises.points_velocity, lambda x, t, points: points_by_cdist(x, t, points) * (1 - t), "walked"),
     (exercises.points_velocity, lambda x, t, points: points[torch.cdist(x, points).argmin(1)] - x, "Expected:"),
