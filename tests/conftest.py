@@ -9,6 +9,7 @@ import matplotlib
 import pytest
 
 matplotlib.use("agg")
+pytest.register_assert_rewrite("assigned")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -65,3 +65,11 @@ def test_a_table_says_every_cell_once_and_marks_alarms_without_colour_alone():
     alarm, better = ax.patches
     assert (alarm.get_hatch(), better.get_hatch()) == ("", "////")
     assert figure.get_suptitle() == "title"
+
+
+def test_labels_of_a_table_end_before_its_cells_begin():
+    long = "a name that is longer than most"
+    figure = drawn(judging.table({long: {c: "123.4 ± 5.6" for c in "abcdef"}}, {}, "title"))
+    texts = [t for t in figure.axes[0].texts if t.get_text() in (long, "123.4 ± 5.6")]
+    label, first = (t.get_window_extent() for t in texts[:2])
+    assert label.x1 < first.x0

@@ -1,6 +1,5 @@
 """The grader's marks: right answers of every style earn all, wrong ones lose some and hear why."""
 
-import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -10,60 +9,33 @@ import chapters
 import pytest
 import torch
 from answers import a2 as answers
+from assigned import SEEDS, Assigned, by_seed, judged, known_wrong_answers_are_told, package_functions, write
 from nbclient.exceptions import CellExecutionError
 
 from genimg_utils import losses, metrics
 from genimg_utils.grading import a2, adapters, folder, grade, report, seeds, similarity, submission, wire
 from genimg_utils.grading.a2.convention import IN_WORDS
-from genimg_utils.grading.question import InProcess, Question, Verdict
+from genimg_utils.grading.question import InProcess, Verdict
 
-SEEDS = [f"seed {n}" for n in range(20)]
-EVERY = [pytest.param(seed, marks=[pytest.mark.full] if n else []) for n, seed in enumerate(SEEDS)]
-by_seed = pytest.mark.parametrize("seed", EVERY[:3])
+ASSIGNED = Assigned(a2, answers)
+asked, run = ASSIGNED.asked, ASSIGNED.run
 NAMES = [*answers.MAKERS, "train"]
-
-
-def asked(seed: str) -> dict[str, Question]:
-    return {q.name: q for q in a2.questions(a2.drawn(seed), seed)}
-
-
-def run(source: str, **given: Any) -> dict[str, Any]:
-    """What a student's source defines."""
-    names = dict(given)
-    exec(answers.BEGIN + source, names)
-    return names
-
-
-def judged(question: Question, function: Any) -> Verdict:
-    return question.judge(InProcess(**{question.name: function}))
 
 
 # --- right, blank, wrong ---
 
 
-@pytest.mark.parametrize("seed", EVERY[:6])
+@by_seed(6)
 def test_right_answers_of_every_style_earn_all_marks(seed: str) -> None:
-    questions, c = asked(seed), a2.drawn(seed)
-    for name, make in answers.MAKERS.items():
-        styles = make(c)
-        assert len(styles) >= 4
-        for source in styles:
-            verdict = judged(questions[name], run(source)[name])
-            assert verdict == Verdict("✓", questions[name].marks, "right."), source
+    ASSIGNED.right_answers_of_every_style_earn_all_marks(seed)
 
 
-@by_seed
+@by_seed(3)
 def test_every_known_wrong_answer_loses_marks_and_earns_its_own_hint(seed: str) -> None:
-    for question in a2.questions(a2.drawn(seed), seed)[:-1]:
-        assert len(question.wrong) >= 6
-        for hint, functions in question.wrong.items():
-            for function in functions:
-                verdict = judged(question, function)
-                assert verdict.earned < question.marks
-                assert (verdict.text, verdict.hint) == (hint, True)
+    known_wrong_answers_are_told(a2.questions(a2.drawn(seed), seed)[:-1])
 
 
-@by_seed
+@by_seed(3)
 def test_wrong_answers_as_students_write_them(seed: str) -> None:
     questions = asked(seed)
     for name, source, words in answers.slips(a2.drawn(seed)):
@@ -75,11 +47,7 @@ def test_wrong_answers_as_students_write_them(seed: str) -> None:
 
 @pytest.mark.parametrize("blank", ["raise NotImplementedError", "...", "return None", "pass"])
 def test_blanks_answer_with_a_circle_and_earn_nothing(blank: str) -> None:
-    for question in a2.questions(a2.drawn("blank"), "blank"):
-        if question.name != "train" or "Not" in blank:
-            function = run(f"def f(*given):\n    {blank}")["f"]
-            assert judged(question, function) == Verdict("○", 0, "not answered yet")
-        assert question.judge(InProcess()) == Verdict("○", 0, "not answered yet")
+    ASSIGNED.blanks_earn_nothing(blank, in_place={"train"})
 
 
 @pytest.mark.parametrize(
@@ -100,7 +68,7 @@ def test_what_no_one_foresaw_gets_a_sentence(source: str, words: str) -> None:
     assert words in verdict.text
 
 
-@by_seed
+@by_seed(3)
 def test_feedback_tells_no_hidden_number_and_no_solution(seed: str) -> None:
     """Exceptions on hidden inputs lose their words, and an unknown error is told by shapes."""
     question = asked(seed)["kl"]
@@ -167,48 +135,25 @@ def test_a_notebook_of_another_hand_out_is_told(tmp_path: Path) -> None:
 # --- what a seed draws ---
 
 
-def package_functions() -> list[Any]:
-    rooms = [losses, losses.vae, metrics]
-    found = {f for room in rooms for f in vars(room).values() if callable(f) and not isinstance(f, type)}
-    return sorted(
-        (f for f in found if getattr(f, "__module__", "").startswith("genimg_utils")), key=lambda f: f.__name__
-    )
-
-
-def public_solution() -> dict[str, Any]:
-    source = chapters.read(assignments.SOURCES / f"{a2.NOTEBOOK}.ipynb")
-    code = [cell["source"] for cell in source["cells"] if cell["metadata"].get("genimg", {}).get("answer")]
-    return run("\n\n".join(code))
-
-
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed", EVERY)
+@by_seed(20)
 def test_neither_the_public_solution_nor_the_package_passes_a_part(seed: str) -> None:
-    public, functions = public_solution(), package_functions()
-    assert len(functions) > 30
+    public, functions = ASSIGNED.public_solution(), package_functions(losses, losses.vae, metrics)
     for question in a2.questions(a2.drawn(seed), seed)[:-1]:
         for function in [public[question.name], *functions]:
             assert judged(question, function).earned == 0, (question.name, function)
 
 
 def test_the_public_solution_passes_what_it_was_written_for() -> None:
-    public = public_solution()
-    for question in a2.questions(a2.BASE, "base")[:-1]:
-        assert judged(question, public[question.name]) == Verdict("✓", question.marks, "right.")
+    ASSIGNED.the_public_solution_passes_what_it_was_written_for()
 
 
 def test_a_seed_draws_the_same_again_and_another_seed_others() -> None:
-    assert a2.drawn("one") == a2.drawn("one")
-    drawn = {a2.drawn(seed) for seed in SEEDS}
-    assert len(drawn) == len(SEEDS)
-    assert a2.BASE not in drawn
-    first, again, other = (asked(seed)["elbo"].criteria["values"].cases[0][0] for seed in ("one", "one", "two"))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    ASSIGNED.a_seed_draws_the_same_again_and_another_seed_others("elbo")
 
 
 def test_marks_add_up_to_a_hundred() -> None:
-    assert sum(q.marks for q in a2.questions(a2.BASE, "")) + a2.TEXT_MARKS == 100
+    ASSIGNED.marks_add_up_to_a_hundred()
 
 
 # --- training ---
@@ -263,14 +208,6 @@ def test_each_way_to_train_wrongly_is_told(seed: str) -> None:
 
 
 # --- notebooks as files ---
-
-
-def write(path: Path, *sources: str, **metadata: Any) -> Path:
-    cells = [
-        {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": s} for s in sources
-    ]
-    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
-    return path
 
 
 UNREADABLE = {
@@ -330,33 +267,11 @@ def test_preflight_says_what_is_there_and_no_marks(tmp_path: Path) -> None:
 
 
 def test_student_versions_hold_no_solution_and_change_no_committed_file(tmp_path: Path) -> None:
-    before = {p: p.read_bytes() for p in assignments.SOURCES.iterdir()}
-    assert assignments.main(["--seed", "owl-17", "--out", str(tmp_path)]) == 0
-    assert {p: p.read_bytes() for p in assignments.SOURCES.iterdir()} == before
-    handed = chapters.read(tmp_path / f"{a2.NOTEBOOK}.ipynb")
-    text = json.dumps(handed, ensure_ascii=False)
-    assert not any(word in text for word in ("SOLUTION", "Rubric", "teacher", "logsumexp", "optimiser", "owl-17"))
-    code = {
-        c["metadata"]["genimg"]["answer"]: c["source"]
-        for c in handed["cells"]
-        if "answer" in c["metadata"].get("genimg", {})
-    }
-    assert [*code] == [q.name for q in a2.questions(a2.BASE, "")]
-    for source in code.values():
-        (function,) = ast.parse(source).body
-        assert ast.unparse(function.body[1:]) == "raise NotImplementedError"
-        assert ast.get_docstring(function)
+    ASSIGNED.student_versions_hold_no_solution(tmp_path, "logsumexp", "optimiser")
 
 
 def test_a_source_is_what_its_base_convention_makes_of_it() -> None:
-    path = assignments.SOURCES / f"{a2.NOTEBOOK}.ipynb"
-    source = chapters.read(path)
-    assert assignments.refreshed(source, a2) == source, "run: python tools/assignments.py --write"
-    stubs = {q.name: q.stub for q in a2.questions(a2.BASE, "")}
-    for cell in source["cells"]:
-        if name := cell["metadata"].get("genimg", {}).get("answer"):
-            assert cell["source"].startswith(stubs[name] + "\n    ### BEGIN SOLUTION\n")
-            assert assignments.SOLUTION.sub("", cell["source"] + "\n").strip() == stubs[name]
+    ASSIGNED.a_source_is_what_its_base_convention_makes_of_it()
 
 
 @pytest.mark.full
@@ -370,18 +285,9 @@ def test_a_hand_out_stops_at_its_first_blank(tmp_path: Path) -> None:
     assert ran == ["example kl"]
 
 
-@by_seed
+@by_seed(3)
 def test_examples_of_a_hand_out_hold_for_right_answers(seed: str) -> None:
-    c = a2.drawn(seed)
-    names = run(answers.solution(c))
-    handed = assignments.handed_out(chapters.read(assignments.SOURCES / f"{a2.NOTEBOOK}.ipynb"), a2, seed)
-    sources = [cell["source"] for cell in handed["cells"] if cell["cell_type"] == "code"]
-    exec(next(s for s in sources if s.startswith("def near")), names)
-    examples = [s for s in sources if "\nnear(" in s]
-    assert len(examples) == 7
-    for source in examples:
-        assert max(map(len, source.split("\n"))) <= 110
-        exec(source, names)
+    ASSIGNED.examples_hold_for_right_answers(seed, count=7, columns=110)
 
 
 # --- pages ---

@@ -12,8 +12,8 @@ import chapters
 import pytest
 import torch
 from answers import a1 as answers
+from assigned import SEEDS, Assigned, by_seed, judged, known_wrong_answers_are_told, package_functions, write
 from nbclient.exceptions import CellExecutionError
-from test_grading import judged, write
 
 from genimg_utils import losses, metrics, steps
 from genimg_utils.grading import __main__ as door
@@ -22,51 +22,26 @@ from genimg_utils.grading.a1 import players, repair
 from genimg_utils.grading.a1.repair import PROGRAMS, UNTOUCHED
 from genimg_utils.grading.question import InProcess, Question, Verdict
 
-SEEDS = [f"seed {n}" for n in range(20)]
-EVERY = [pytest.param(seed, marks=[pytest.mark.full] if n else []) for n, seed in enumerate(SEEDS)]
-FEW = EVERY[:8]
-by_seed = pytest.mark.parametrize("seed", FEW)
-SOURCE = assignments.SOURCES / f"{a1.NOTEBOOK}.ipynb"
-
-
-def asked(seed: str) -> dict[str, Any]:
-    return {q.name: q for q in a1.questions(a1.drawn(seed), seed)}
-
-
-def run(source: str, **given: Any) -> dict[str, Any]:
-    names = dict(given)
-    exec(answers.BEGIN + source, names)
-    return names
+ASSIGNED = Assigned(a1, answers)
+asked, run, SOURCE = ASSIGNED.asked, ASSIGNED.run, ASSIGNED.source
 
 
 # --- right, untouched, wrong ---
 
 
-@by_seed
+@by_seed(8)
 @pytest.mark.filterwarnings("ignore")
 def test_right_answers_of_every_style_earn_all_marks(seed: str) -> None:
-    questions, c = asked(seed), a1.drawn(seed)
-    for name, make in answers.MAKERS.items():
-        styles = make(c)
-        assert len(styles) >= 4
-        for source in styles:
-            verdict = judged(questions[name], run(source)[name])
-            assert verdict == Verdict("✓", questions[name].marks, "right."), source
+    ASSIGNED.right_answers_of_every_style_earn_all_marks(seed)
 
 
-@by_seed
+@by_seed(8)
 def test_every_fault_loses_marks_and_earns_its_own_hint(seed: str) -> None:
-    c = a1.drawn(seed)
-    for question in a1.questions(replace(c, planted=()), seed)[:-1]:  # else the planted one is only untouched
-        assert len(question.wrong) >= 6
-        for hint, functions in question.wrong.items():
-            for function in functions:
-                verdict = judged(question, function)
-                assert verdict.earned < question.marks
-                assert (verdict.text, verdict.hint) == (hint, True)
+    unplanted = replace(a1.drawn(seed), planted=())  # else the planted one is only untouched
+    known_wrong_answers_are_told(a1.questions(unplanted, seed)[:-1])
 
 
-@by_seed
+@by_seed(8)
 def test_what_is_handed_out_earns_nothing_in_any_part(seed: str) -> None:
     c = a1.drawn(seed)
     for question in a1.questions(c, seed)[:-1]:
@@ -124,7 +99,7 @@ def slips(c: a1.Convention) -> list[tuple[str, str, str, str, str]]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed", EVERY[:3])
+@by_seed(3)
 def test_slips_in_other_code_than_the_hand_outs_lose_marks_and_are_told(seed: str) -> None:
     told: dict[str, bool] = {}
     c = a1.drawn(seed)
@@ -168,14 +143,9 @@ def test_every_fault_and_every_pair_is_code_that_another_hand_out_can_carry() ->
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed", EVERY)
+@by_seed(20)
 def test_neither_the_public_solution_nor_the_package_passes_a_part(seed: str) -> None:
-    cells = chapters.read(SOURCE)["cells"]
-    public = run("\n\n".join(c["source"] for c in cells if c["metadata"].get("genimg", {}).get("answer")))
-    rooms = [losses, losses.gan, metrics, steps]
-    found = {f for room in rooms for f in vars(room).values() if callable(f) and not isinstance(f, type)}
-    functions = [f for f in found if getattr(f, "__module__", "").startswith("genimg_utils")]
-    assert len(functions) > 30
+    public, functions = ASSIGNED.public_solution(), package_functions(losses, losses.gan, metrics, steps)
     for question in a1.questions(a1.drawn(seed), seed)[:-1]:
         unnamed = replace(question, wrong={})  # what is wrong with them is not asked here
         for function in [public[question.name], *functions, lambda *_: None]:
@@ -183,14 +153,11 @@ def test_neither_the_public_solution_nor_the_package_passes_a_part(seed: str) ->
 
 
 def test_the_public_solution_passes_what_it_was_written_for() -> None:
-    cells = chapters.read(SOURCE)["cells"]
-    public = run("\n\n".join(c["source"] for c in cells if c["metadata"].get("genimg", {}).get("answer")))
-    for question in a1.questions(a1.BASE, "base")[:-1]:
-        assert judged(question, public[question.name]) == Verdict("✓", question.marks, "right.")
+    ASSIGNED.the_public_solution_passes_what_it_was_written_for()
 
 
 def test_marks_add_up_to_a_hundred() -> None:
-    assert sum(q.marks for q in a1.questions(a1.BASE, "")) + a1.TEXT_MARKS == 100
+    ASSIGNED.marks_add_up_to_a_hundred()
 
 
 class Trusted(InProcess):
@@ -323,7 +290,7 @@ def examples(seed: str) -> tuple[dict[str, Any], dict[str, str]]:
     return names, {kind.removeprefix("example "): text for kind, text in shown if kind.startswith("example ")}
 
 
-@by_seed
+@by_seed(8)
 def test_examples_hold_for_right_answers_and_most_faults_fail_them(seed: str) -> None:
     c = a1.drawn(seed)
     names, shown = examples(seed)

@@ -1,70 +1,38 @@
 """Assignment 3: right answers earn all marks, wrong ones lose some and are told why, and nothing public passes."""
 
-import ast
-import json
 from pathlib import Path
 from typing import Any
 
-import assignments
-import chapters
 import pytest
 import torch
 from answers import a3 as answers
+from assigned import SEEDS, Assigned, by_seed, judged, known_wrong_answers_are_told, package_functions
 
 from genimg_utils import losses, metrics, steps
-from genimg_utils.grading import a3, seeds
+from genimg_utils.grading import a3
 from genimg_utils.grading.a3 import pool, training
 from genimg_utils.grading.a3.convention import NORMS
-from genimg_utils.grading.question import InProcess, Question, Verdict
+from genimg_utils.grading.question import Verdict
 from genimg_utils.pool import ImagePool
 
-SEEDS = [f"seed {n}" for n in range(20)]
-SOURCE = assignments.SOURCES / f"{a3.NOTEBOOK}.ipynb"
-few = pytest.mark.parametrize("seed", SEEDS[:2])
-many = [pytest.param(seed, marks=[] if n < 2 else pytest.mark.full) for n, seed in enumerate(SEEDS)]
-
-
-def asked(seed: str) -> dict[str, Question]:
-    return {q.name: q for q in a3.questions(a3.drawn(seed), seed)}
-
-
-def run(source: str, **given: Any) -> dict[str, Any]:
-    """What a student's source defines."""
-    names = dict(given)
-    exec(answers.BEGIN + source, names)
-    return names
-
-
-def judged(question: Question, function: Any) -> Verdict:
-    return question.judge(InProcess(**{question.name: function}))
+ASSIGNED = Assigned(a3, answers)
+asked, run = ASSIGNED.asked, ASSIGNED.run
 
 
 # --- right, blank, wrong ---
 
 
-@pytest.mark.parametrize("seed", many)
+@by_seed(20, default=2)
 def test_right_answers_of_every_style_earn_all_marks(seed: str) -> None:
-    questions, c = asked(seed), a3.drawn(seed)
-    for name, make in answers.MAKERS.items():
-        styles = make(c)
-        assert len(styles) >= 4
-        for source in styles:
-            verdict = judged(questions[name], run(source)[name])
-            assert verdict == Verdict("✓", questions[name].marks, "right."), source
+    ASSIGNED.right_answers_of_every_style_earn_all_marks(seed)
 
 
-@pytest.mark.parametrize("seed", many)
+@by_seed(20, default=2)
 def test_every_known_wrong_answer_loses_marks_and_earns_its_own_hint(seed: str) -> None:
-    for question in a3.questions(a3.drawn(seed), seed)[:-1]:
-        assert len([hint for hint, functions in question.wrong.items() if functions]) >= 6
-        for hint, functions in question.wrong.items():
-            for function in functions:
-                verdict = judged(question, function)
-                assert verdict.earned < question.marks
-                assert (verdict.text, verdict.hint) == (hint, True)
+    known_wrong_answers_are_told(a3.questions(a3.drawn(seed), seed)[:-1])
 
 
-@pytest.mark.parametrize("seed", many)
+@by_seed(20, default=2)
 def test_wrong_answers_as_students_write_them(seed: str) -> None:
     """All lose marks; of ten, nine and more hear what is wrong with them."""
     questions, told = asked(seed), {}
@@ -80,11 +48,7 @@ def test_wrong_answers_as_students_write_them(seed: str) -> None:
 
 @pytest.mark.parametrize("blank", ["raise NotImplementedError", "...", "return None"])
 def test_blanks_answer_with_a_circle_and_earn_nothing(blank: str) -> None:
-    for question in a3.questions(a3.drawn("blank"), "blank"):
-        if question.name not in ("play", "train") or "Not" in blank:
-            function = run(f"def f(*given):\n    {blank}")["f"]
-            assert judged(question, function) == Verdict("○", 0, "not answered yet")
-        assert question.judge(InProcess()) == Verdict("○", 0, "not answered yet")
+    ASSIGNED.blanks_earn_nothing(blank, in_place={"play", "train"})
 
 
 def test_rounds_that_do_nothing_earn_nothing() -> None:
@@ -118,46 +82,26 @@ def test_the_packages_pool_passes_only_where_its_rule_is_agreed_on() -> None:
 # --- what a seed draws ---
 
 
-def public_solution() -> dict[str, Any]:
-    cells = chapters.read(SOURCE)["cells"]
-    return run("\n\n".join(c["source"] for c in cells if c["metadata"].get("genimg", {}).get("answer")))
-
-
-def package_functions() -> list[Any]:
-    rooms = [losses, losses.gan, losses.cyclegan, metrics, steps]
-    found = {f for room in rooms for f in vars(room).values() if callable(f) and not isinstance(f, type)}
-    own = (f for f in found if getattr(f, "__module__", "").startswith("genimg_utils"))
-    return sorted(own, key=lambda f: (f.__module__, f.__name__))
-
-
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed", many)
+@by_seed(20, default=2)
 def test_neither_the_public_solution_nor_the_package_passes_a_part(seed: str) -> None:
-    public, functions = public_solution(), package_functions()
-    assert len(functions) > 30
+    public = ASSIGNED.public_solution()
+    functions = package_functions(losses, losses.gan, losses.cyclegan, metrics, steps)
     for question in a3.questions(a3.drawn(seed), seed)[:-1]:
         for function in [public[question.name], *functions]:
             assert judged(question, function).mark != "✓", (question.name, function)
 
 
 def test_the_public_solution_passes_what_it_was_written_for() -> None:
-    public = public_solution()
-    for question in a3.questions(a3.BASE, "base")[:-1]:
-        assert judged(question, public[question.name]) == Verdict("✓", question.marks, "right.")
+    ASSIGNED.the_public_solution_passes_what_it_was_written_for()
 
 
 def test_a_seed_draws_the_same_again_and_another_seed_others() -> None:
-    assert a3.drawn("one") == a3.drawn("one")
-    drawn = {a3.drawn(seed) for seed in SEEDS}
-    assert len(drawn) == len(SEEDS)
-    assert a3.BASE not in drawn
-    first, again, other = (asked(seed)["cycle"].criteria["values"].cases[0][0] for seed in ("one", "one", "two"))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    ASSIGNED.a_seed_draws_the_same_again_and_another_seed_others("cycle")
 
 
 def test_marks_add_up_to_a_hundred() -> None:
-    assert sum(q.marks for q in a3.questions(a3.BASE, "")) + a3.TEXT_MARKS == 100
+    ASSIGNED.marks_add_up_to_a_hundred()
 
 
 # --- training ---
@@ -211,47 +155,16 @@ def test_generators_begin_close_to_doing_nothing_and_the_truth_is_further() -> N
 
 
 def test_student_versions_hold_no_solution_and_change_no_committed_file(tmp_path: Path) -> None:
-    before = {p: p.read_bytes() for p in assignments.SOURCES.iterdir()}
-    assert assignments.main(["--seed", "owl-17", "--out", str(tmp_path)]) == 0
-    assert {p: p.read_bytes() for p in assignments.SOURCES.iterdir()} == before
-    handed = chapters.read(tmp_path / f"{a3.NOTEBOOK}.ipynb")
-    text = json.dumps(handed, ensure_ascii=False)
-    assert not any(word in text for word in ("SOLUTION", "Rubric", "teacher", "opt_GF", "kept.append", "owl-17"))
-    assert handed["metadata"]["genimg"]["handout"] == seeds.fingerprint(a3.drawn("owl-17"))
-    code = {
-        c["metadata"]["genimg"]["answer"]: c["source"]
-        for c in handed["cells"]
-        if "answer" in c["metadata"].get("genimg", {})
-    }
-    assert [*code] == [q.name for q in a3.questions(a3.BASE, "")]
-    for source in code.values():
-        (function,) = ast.parse(source).body
-        assert isinstance(function, ast.FunctionDef)
-        assert [ast.unparse(line) for line in function.body[1:]] == ["raise NotImplementedError"]
-        assert ast.get_docstring(function)
+    ASSIGNED.student_versions_hold_no_solution(tmp_path, "opt_GF", "kept.append")
 
 
 def test_a_source_is_what_its_base_convention_makes_of_it() -> None:
-    source = chapters.read(SOURCE)
-    assert assignments.refreshed(source, a3) == source, "run: python tools/assignments.py --write"
-    stubs = {q.name: q.stub for q in a3.questions(a3.BASE, "")}
-    for cell in source["cells"]:
-        if name := cell["metadata"].get("genimg", {}).get("answer"):
-            assert cell["source"].startswith(stubs[name] + "\n")
-            assert assignments.SOLUTION.sub("", cell["source"] + "\n").strip() == stubs[name]
+    ASSIGNED.a_source_is_what_its_base_convention_makes_of_it()
 
 
-@few
+@by_seed(2, default=2)
 def test_examples_of_a_hand_out_hold_for_right_answers(seed: str) -> None:
-    names = run(answers.solution(a3.drawn(seed)))
-    handed = assignments.handed_out(chapters.read(SOURCE), a3, seed)
-    sources = [cell["source"] for cell in handed["cells"] if cell["cell_type"] == "code"]
-    exec(next(s for s in sources if s.startswith("def near")), names)
-    examples = [s for s in sources if "\nnear(" in s]
-    assert len(examples) == 8
-    for source in examples:
-        assert max(map(len, source.split("\n"))) <= 120
-        exec(source, names)
+    ASSIGNED.examples_hold_for_right_answers(seed, count=8, columns=120)
 
 
 def test_feedback_tells_no_solution() -> None:

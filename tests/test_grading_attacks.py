@@ -11,7 +11,8 @@ from typing import Any
 import assignments
 import pytest
 from answers import a2 as answers
-from test_grading import NAMES, write
+from assigned import write
+from test_grading import NAMES
 
 from genimg_utils.grading import a2, folder, grade, gradebook
 from genimg_utils.grading.sandbox import Limits, environment

@@ -79,18 +79,18 @@ def table(
     cells: Mapping[str, Mapping[str, str]],
     marked: Mapping[str, Mapping[str, int]],
     title: str = "",
-    label_width: float = 1.6,
     note: str = "",
 ) -> Figure:
     """A table of texts, row → column → text; cells marked 1 are shaded and bold, those marked −1 hatched and bold."""
     columns = list(next(iter(cells.values())))
-    step = (WIDTH - label_width) / len(columns)
     height = 0.3 * (len(cells) + 2) + (0.25 if note else 0)
     figure, ax = plt.subplots(figsize=(WIDTH, height + 0.35), layout="constrained")
+    labels = [ax.text(0, row + 0.5, name, va="center") for row, name in enumerate(cells)]
+    label_width = 0.15 + max(label.get_window_extent().width for label in labels) / figure.dpi  # inches, as x is
+    step = (WIDTH - label_width) / len(columns)
     for column, name in enumerate(columns):
         ax.text(label_width + (column + 0.5) * step, -0.35, name, ha="center", va="bottom", fontsize=9)
     for row, (name, values) in enumerate(cells.items()):
-        ax.text(0, row + 0.5, name, va="center")
         for column, key in enumerate(columns):
             mark, left = marked.get(name, {}).get(key, 0), label_width + column * step
             if mark:

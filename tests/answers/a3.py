@@ -245,12 +245,11 @@ def play(c: Convention) -> list[str]:
 
 TRAIN = """
 def train(x, y, {two}):
-    def critic():
-        return nn.Sequential(
-            nn.Linear(2, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1)
-        )
-
-    steps, rate, D_X, D_Y = {steps}, 5e-3, critic(), critic()
+    steps, rate, act = {steps}, 5e-3, nn.SiLU()
+    D_X, D_Y = (
+        nn.Sequential(nn.Linear(2, 64), act, nn.Linear(64, 64), act, nn.Linear(64, 1))
+        for _ in "XY"
+    )
     opt_GF = torch.optim.Adam([*G.parameters(), *F.parameters()], betas=(0.5, 0.99))
     opt_D = torch.optim.Adam([*D_X.parameters(), *D_Y.parameters()], betas=(0.5, 0.99))
     for step in range(steps):
@@ -264,20 +263,15 @@ def train(x, y, {two}):
         ({loss}).backward()
         opt_GF.step()
         opt_D.zero_grad()
-        fake_y, fake_x = {given}
-        judge = (D_Y(q) - 1).square().mean() + D_Y(fake_y).square().mean()
-        judge = judge + (D_X(p) - 1).square().mean() + D_X(fake_x).square().mean()
-        judge.backward()
+        for D, real, fake in ((D_Y, q, fake_y.detach()), (D_X, p, fake_x.detach())):
+            ((D(real) - 1).square().mean() + D(fake).square().mean()).backward()
         opt_D.step()
 """
 
 
-def train(
-    c: Convention, steps: int = 1500, loss: str = "fool + 2 * back", given: str = "fake_y.detach(), fake_x.detach()",
-    two: str = "",
-) -> str:  # fmt: skip
+def train(c: Convention, steps: int = 1500, loss: str = "fool + 2 * back", two: str = "") -> str:
     """The notebook's own way, and ways of going wrong: another loss, other steps."""
-    return TRAIN.format(two=two or c.two(), steps=steps, loss=loss, given=given)
+    return TRAIN.format(two=two or c.two(), steps=steps, loss=loss)
 
 
 MAKERS: dict[str, Callable[[Convention], list[str]]] = {

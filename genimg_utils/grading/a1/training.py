@@ -11,9 +11,8 @@ from genimg_utils.grading.a1 import players
 from genimg_utils.grading.a1.convention import BASE, Convention
 from genimg_utils.grading.a1.repair import Repair, repair
 from genimg_utils.grading.question import Caller, Criterion, Verdict, alone, fresh
-from genimg_utils.grading.sandbox import Crashed
 from genimg_utils.grading.seeds import choices, generator
-from genimg_utils.grading.training import networks, same, trained
+from genimg_utils.grading.training import handed_back, networks, untouched
 from genimg_utils.metrics import Coverage, mode_coverage
 
 POINTS, STD = 4000, 0.1
@@ -69,19 +68,12 @@ class Training(Repair):
 
     def compared(self, caller: Caller) -> Verdict:
         data, before = ring(self.convention, self.seed), networks(self.seed, (2, 64, 64, 2), (2, 64, 64, 1))
-        try:
-            said, found = caller.call(self.name, fresh((data.points, *before)), left=(1, 2))
-        except Crashed as crash:
-            return Verdict("✗", 0, f"{crash}.")
-        if said.get("error"):
-            return self.failed(said, shown=False)
-        G, D = (trained(network, found, i) for i, network in enumerate(before, 1))
-        if G is None or D is None:
-            return Verdict("✗", 0, "the networks came back in another form: train the two that are handed over.")
-        for name, old, new in zip(("generator", "discriminator"), before, (G, D), strict=True):
-            if same(old, new):
-                return Verdict("✗", 0, players.STILL.format(name), True)
-        verdict = self.worth(measured(G, data.hills), len(data.hills))
+        after = handed_back(self, caller, [data.points], before)
+        if isinstance(after, Verdict):
+            return after
+        if still := untouched(("generator", "discriminator"), before, after, players.STILL):
+            return still
+        verdict = self.worth(measured(after[0], data.hills), len(data.hills))
         partly = 0 < verdict.earned < self.marks
         return replace(verdict, earned=0) if partly and self.partly_before(data, before) else verdict
 

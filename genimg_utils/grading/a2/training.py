@@ -6,7 +6,7 @@ grader measures by how many nats the bound of the returned networks misses it, o
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn, rand, randn
@@ -14,10 +14,9 @@ from torch.distributions import Normal, kl_divergence
 
 from genimg_utils.grading.a2 import convention as of
 from genimg_utils.grading.a2.convention import Convention
-from genimg_utils.grading.question import Caller, Criterion, Question, Verdict, fresh
-from genimg_utils.grading.sandbox import Crashed
+from genimg_utils.grading.question import Caller, Criterion, Question, Verdict
 from genimg_utils.grading.seeds import choices, generator
-from genimg_utils.grading.training import networks, same, trained
+from genimg_utils.grading.training import IN_PLACE, handed_back, networks, untouched
 
 LATENTS, WIDTH, POINTS, STEPS = 2, 48, 2000, 2500
 # Nats above the entropy of the points. The reference ends at 0.15 ± 0.12 over 16 seeds, the worst at 0.42; its lean is
@@ -113,22 +112,14 @@ class Training(Question):
 
     def compared(self, caller: Caller) -> Verdict:
         points, before = data(self.convention, self.seed), networks(self.seed, *SHAPES)
-        try:
-            said, found = caller.call(self.name, fresh((points.train, *before)), left=(1, 2))
-        except Crashed as crash:
-            return Verdict("✗", 0, f"{crash}.")
-        if said.get("error"):
-            return self.failed(said, shown=False)
-        after = [trained(network, found, i) for i, network in enumerate(before, 1)]
-        if None in after:
-            return Verdict("✗", 0, "the networks came back in another form: train the two that are handed over.")
-        return self.worth(points, before, after)
+        after = handed_back(self, caller, [points.train], before)
+        if isinstance(after, Verdict):
+            return after
+        if still := untouched(("the encoder", "the decoder"), before, after, IN_PLACE):
+            return still
+        return self.worth(measured(self.convention, after[0], after[1], points))
 
-    def worth(self, points: Data, before: tuple[nn.Sequential, ...], after: list[Any]) -> Verdict:
-        for name, old, new in zip(("encoder", "decoder"), before, after, strict=True):
-            if same(old, new):
-                return Verdict("✗", 0, f"the {name} came back as it was handed over: train it in place.", True)
-        now = measured(self.convention, after[0], after[1], points)
+    def worth(self, now: Measured) -> Verdict:
         if now.excess < GATE and abs(now.lean) < LEAN:
             return Verdict("✓", self.marks, f"right: {now.excess:.2f} nats above the entropy of the points.")
         how_far = f"{now.excess:.2f}" if now.excess < 1e3 else "1,000 or more"

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, cdist, eye, nn, rand, randn, zeros
 
 from genimg_utils.grading.a3.convention import BASE, Convention
-from genimg_utils.grading.question import Caller, Criterion, Question, Verdict, fresh
-from genimg_utils.grading.sandbox import Crashed
+from genimg_utils.grading.question import Caller, Criterion, Question, Verdict
 from genimg_utils.grading.seeds import choices, generator
-from genimg_utils.grading.training import same, trained
+from genimg_utils.grading.training import IN_PLACE, handed_back, untouched
 from genimg_utils.grading.wire import mlp
 
 POINTS, STEPS, WIDTH, NEAR = 2000, 1500, 12, 0.15
@@ -130,20 +129,11 @@ class Training(Question):
     def compared(self, caller: Caller) -> Verdict:
         points, before = domains(self.seed), [near_nothing(f"{self.seed}/{name}") for name in "GF"]
         handed = before if self.convention.G_first else before[::-1]
-        try:
-            said, found = caller.call(self.name, fresh((points.x, points.y, *handed)), left=(2, 3))
-        except Crashed as crash:
-            return Verdict("✗", 0, f"{crash}.")
-        if said.get("error"):
-            return self.failed(said, shown=False)
-        returned = [trained(network, found, i) for i, network in enumerate(handed, 2)]
-        if None in returned:
-            return Verdict("✗", 0, "the networks came back in another form: train the two that are handed over.")
-        G, F = self.convention.pair(returned)
-        for name, old, new in zip("GF", before, (G, F), strict=True):
-            if same(old, new):
-                return Verdict("✗", 0, f"{name} came back as it was handed over: train it in place.", True)
-        return self.worth(measured(G, F, points))
+        after = handed_back(self, caller, [points.x, points.y], handed)
+        if isinstance(after, Verdict):
+            return after
+        G, F = self.convention.pair(after)
+        return untouched("GF", before, (G, F), IN_PLACE) or self.worth(measured(G, F, points))
 
     def worth(self, now: Measured) -> Verdict:
         if now.error < GATE and now.cycle < RETURN:
