@@ -480,7 +480,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parts = (*CHANGES, "compile", "quality", "rates")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="measure these, keep the others")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seeds", type=int, default=3, help="of time to quality")
     parser.add_argument("--budget", type=float, default=40.0, help="seconds of the usual DCGAN")
     parser.add_argument("--memory", type=float, help="of a GPU, GB: 15 for a T4's")
