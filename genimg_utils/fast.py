@@ -1,5 +1,6 @@
 """What chapter 13 explains: a step as one graph, scaled updates, penalties of compiled networks, processes."""
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before any group opens: its functions keep the one they find as a default, for ever
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -168,6 +170,7 @@ def processes() -> Iterator[None]:
         raise
     finally:
         dist.destroy_process_group()
+        gc.collect()  # wrapped networks go, and with them gloo's threads: one at work while Python ends aborts it
 
 
 def world() -> int:

@@ -201,9 +201,9 @@ def test_alone_nothing_is_shared_or_averaged(players):
 # ---- two processes
 
 WORKER = """
-import copy, json, os, sys
+import glob, json, sys
+from pathlib import Path
 import torch
-from functools import partial
 from genimg_utils import fast, runtime
 from genimg_utils.losses import lazy, r1
 from genimg_utils.networks import Decoder, Discriminator, Encoder, Generator, LocalDiscriminator, Translator
@@ -247,8 +247,9 @@ def train(model, dtype, steps):
 with fast.processes():
     steps = {"float64": 50, "float32": 3}
     found = {f"{m} {d}": train(m, getattr(torch, d), n) for m in ("gan", "vae", "cyclegan") for d, n in steps.items()}
-    with open(f"{sys.argv[1]}-{runtime.rank()}.json", "w") as file:
-        json.dump(found, file)
+    rank = runtime.rank()
+found["threads"] = [Path(p).read_text().strip() for p in glob.glob("/proc/self/task/*/comm")]
+Path(f"{sys.argv[1]}-{rank}.json").write_text(json.dumps(found))
 """
 
 
@@ -291,6 +292,14 @@ def test_all_processes_hold_the_same_average_and_log_the_same(one_and_two, model
     _, first, second = one_and_two
     for dtype in ("float64", "float32"):
         assert first[f"{model} {dtype}"] == second[f"{model} {dtype}"]  # to the last bit
+
+
+@needs_gloo
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the threads' names")
+def test_no_thread_of_the_group_outlives_it(one_and_two):
+    for found in one_and_two:
+        assert found["threads"]
+        assert not [name for name in found["threads"] if "gloo" in name]
 
 
 BEGIN = """
