@@ -67,49 +67,17 @@ def test_what_worked_before_is_no_merit_and_what_works_anew_is() -> None:
     assert (verdict.earned, verdict.text) == (9, program.hints[3])  # one of two faults repaired
 
 
-def slips(c: a1.Convention) -> list[tuple[str, str, str, str, str]]:
-    """Part, style, what is replaced by what, and words of the hint: other code than the hand-out's own."""
-    every = [
-        ("prepare", 0, ".to(torch.float32)\n", ".to(torch.float32)\n    x = x / x.max() * 255\n", "brightest pixel"),
-        ("prepare", 3, f"x * {c.half} + {c.middle}", f"{c.middle} - x * {c.half}", "exchanged"),
-        ("generate", 0, f"F.leaky_relu(F.linear(z, W, b), {c.slope})", "F.linear(z, W, b)", "first layer"),
-        ("generate", 2, "torch.tanh(x)", "x", "no bound"),
-        ("generate", 1, "h = nn.Upsample(scale_factor=2, mode='nearest')(h)\n    ", "", "enlarged"),
-        ("discriminate", 1, ".sum(dim=1) + c", ".sum(dim=1, keepdim=True) + c", "column"),
-        ("discriminate", 2, "h @ V[0] + c[0]", "torch.sigmoid(h @ V[0] + c[0])", "probability"),
-        ("discriminate", 0, "F.linear(h, V, c)", "F.linear(h - h.mean(0, keepdim=True), V, c)", "others of its batch"),
-        ("discriminate", 4, "x.flatten(1)", "x.detach().flatten(1)", "no gradient"),
-        ("penalty", 0, "critic(x).sum()", "torch.sigmoid(critic(x)).sum()", "probability"),
-        ("penalty", 1, "create_graph=True, ", "", "reported, and trains nothing"),
-        ("play", 1, "in zip(real, z):\n", "in zip(real, z):\n        x = real[0]\n", "same batch"),
-        ("play", 3, "        for p in D.parameters():\n            p.grad = None\n", "", "one optimiser"),
-        ("play", 2, "loss_G(D(x)", "loss_D(D(x)", "on one side"),
-        ("snapshot", 3, "255 / ", "127.5 / ", "entries of your answer are off"),
-        ("snapshot", 0, "    G.eval()\n", "", "training mode"),
-        ("snapshot", 2, "copy.deepcopy(G).eval()", "G.eval()", "left in evaluation mode"),
-        ("snapshot", 3, "torch.round(", "torch.floor(", "half a step"),
-    ]  # fmt: skip
-    if c.objective == "logistic":
-        every += [
-            ("loss_D", 1, "F.logsigmoid(-fake", "F.logsigmoid(fake", "same way"),
-            ("loss_D", 1, ".mean()", ".mean() / 2", "factor"),
-            ("loss_G", 0, "return -F.logsigmoid(fake", "return -F.logsigmoid(-fake", "recognised"),
-        ]
-    return every
-
-
 @pytest.mark.filterwarnings("ignore")
 @by_seed(3)
 def test_slips_in_other_code_than_the_hand_outs_lose_marks_and_are_told(seed: str) -> None:
     told: dict[str, bool] = {}
     c = a1.drawn(seed)
     questions = {q.name: q for q in a1.questions(replace(c, planted=()), seed)}
-    for name, style, old, new, words in slips(c):
-        source = answers.MAKERS[name](c)[style]
-        assert old in source, (name, style)
-        verdict = judged(questions[name], run(source.replace(old, new))[name])
-        assert verdict.earned < questions[name].marks, (name, style, old)
-        told[f"{name}: {new}"] = words in verdict.text
+    for name, source, words in answers.slips(c):
+        assert source not in answers.MAKERS[name](c)
+        verdict = judged(questions[name], run(source)[name])
+        assert verdict.earned < questions[name].marks, source
+        told[source] = words in verdict.text
     assert sum(told.values()) >= 0.9 * len(told), [what for what, well in told.items() if not well]
 
 

@@ -245,3 +245,37 @@ def train(c: Convention) -> str:
 def solution(c: Convention) -> str:
     """All ten functions, as one would hand them in."""
     return "\n\n".join([BEGIN, *(make(c)[0] for make in MAKERS.values()), train(c)])
+
+
+# Wrong answers in other code than the hand-out's own.
+
+
+def slips(c: Convention) -> list[tuple[str, str, str]]:
+    """Question, source, and words that the hint must hold: one change to a right answer of some style."""
+    every = [
+        ("prepare", 0, ".to(torch.float32)\n", ".to(torch.float32)\n    x = x / x.max() * 255\n", "brightest pixel"),
+        ("prepare", 3, f"x * {c.half} + {c.middle}", f"{c.middle} - x * {c.half}", "exchanged"),
+        ("generate", 0, f"F.leaky_relu(F.linear(z, W, b), {c.slope})", "F.linear(z, W, b)", "first layer"),
+        ("generate", 2, "torch.tanh(x)", "x", "no bound"),
+        ("generate", 1, "h = nn.Upsample(scale_factor=2, mode='nearest')(h)\n    ", "", "enlarged"),
+        ("discriminate", 1, ".sum(dim=1) + c", ".sum(dim=1, keepdim=True) + c", "column"),
+        ("discriminate", 2, "h @ V[0] + c[0]", "torch.sigmoid(h @ V[0] + c[0])", "probability"),
+        ("discriminate", 0, "F.linear(h, V, c)", "F.linear(h - h.mean(0, keepdim=True), V, c)", "others of its batch"),
+        ("discriminate", 4, "x.flatten(1)", "x.detach().flatten(1)", "no gradient"),
+        ("penalty", 0, "critic(x).sum()", "torch.sigmoid(critic(x)).sum()", "probability"),
+        ("penalty", 1, "create_graph=True, ", "", "reported, and trains nothing"),
+        ("play", 1, "in zip(real, z):\n", "in zip(real, z):\n        x = real[0]\n", "same batch"),
+        ("play", 3, "        for p in D.parameters():\n            p.grad = None\n", "", "one optimiser"),
+        ("play", 2, "loss_G(D(x)", "loss_D(D(x)", "on one side"),
+        ("snapshot", 3, "255 / ", "127.5 / ", "entries of your answer are off"),
+        ("snapshot", 0, "    G.eval()\n", "", "training mode"),
+        ("snapshot", 2, "copy.deepcopy(G).eval()", "G.eval()", "left in evaluation mode"),
+        ("snapshot", 3, "torch.round(", "torch.floor(", "half a step"),
+    ]  # fmt: skip
+    if c.objective == "logistic":
+        every += [
+            ("loss_D", 1, "F.logsigmoid(-fake", "F.logsigmoid(fake", "same way"),
+            ("loss_D", 1, ".mean()", ".mean() / 2", "factor"),
+            ("loss_G", 0, "return -F.logsigmoid(fake", "return -F.logsigmoid(-fake", "recognised"),
+        ]
+    return [(name, MAKERS[name](c)[style].replace(old, new), words) for name, style, old, new, words in every]
