@@ -182,7 +182,7 @@ class Exercise(Check):
         worst = int((a - b).abs().nan_to_num(torch.inf).argmax())
         where = f" at entry {worst}" if b.numel() > 1 else ""
         names = inspect.signature(self.reference).parameters
-        given = ", ".join(f"{n} = {short(v)}" for n, v in zip(names, case, strict=False) if not isinstance(v, Module))
+        given = ", ".join(f"{n} = {short(v)}" for n, v in zip(names, case, strict=False) if not callable(v))
         return f"for {given}: {part} is {a[worst]:.6g}{where}, not {b[worst]:.6g}"
 
 
@@ -288,7 +288,8 @@ def short(value: Any) -> str:
         return f"{value.double().numpy().round(3).tolist()}"
     if isinstance(value, Tensor):
         return shape(value)
-    return f"{len(value)} tensors" if isinstance(value, list) else f"{value}"
+    plain_numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
+    return f"{len(value)} tensors" if isinstance(value, list) and not plain_numbers else f"{value}"
 
 
 # Last, because the parts are made of the classes above.

@@ -175,21 +175,78 @@ def zeroes_the_large(gradient: Tensor, scale: float) -> Tensor:
     return torch.nan_to_num((gradient * scale).half().float() / scale, posinf=0, neginf=0)
 
 
+def launch_once_a_part(count: int, launch: float, kernel: float, reads: int) -> float:
+    per_part = count // reads
+    return reads * (launch + per_part * max(launch, kernel))
+
+
+def divided_too_late(gradient: Tensor, scale: float) -> Tensor:
+    g16 = (gradient * scale).to(torch.float16)
+    if not torch.isfinite(g16).all():
+        return torch.zeros_like(gradient)
+    return (g16 / scale).to(torch.float32)
+
+
+def never_divided(gradient: Tensor, scale: float) -> Tensor:
+    g16 = (gradient * scale).to(torch.float16)
+    return g16.float() if torch.isfinite(g16).all() else torch.zeros(len(gradient))
+
+
+def tries_half_the_scale(gradient: Tensor, scale: float) -> Tensor:
+    g16 = (gradient * scale).half()
+    if g16.isinf().any():
+        scale = scale / 2
+        g16 = (gradient * scale).half()
+    return g16.float() / scale
+
+
 AS_WRITTEN: list[tuple[Any, Callable[..., Any], str]] = [
     (check.speed.step_time, read_never, "reads are missing"),
     (check.speed.step_time, lambda count, launch, kernel, reads: (launch + kernel) * count, "one after the other"),
     (check.speed.step_time, lambda *_: 7.0, "reads times as long"),
+    (check.speed.step_time, launch_once_a_part, "right where kernels are slower"),
+    (check.speed.step_time, lambda c, t, k, r: c * t + r * k, "they set the pace"),
+    (check.speed.step_time, lambda c, t, k, r: c * max(t, k) + r * k, "right where launches are slower"),
+    (check.speed.step_time, lambda c, t, k, r: c // r * (t + k + (r - 1) * max(t, k)), "other way round"),
+    (check.speed.step_time, lambda c, t, k, r: t + k + (c // r - 1) * max(t, k), "one part"),
     (check.speed.conv_flops, with_bias, "twice the batch"),
+    (check.speed.conv_flops, lambda b, i, o, k, h, w: b * 2 * i * o * k * 2 * h * w, "side counts twice"),
+    (check.speed.conv_flops, lambda b, i, o, k, h, w: b * 2 * i * o * k * k * (h + w), "as many pixels"),
+    (
+        check.speed.conv_flops,
+        lambda b, i, o, k, h, w: b * 2 * i * o * k * k * (h - k + 1) * (w - k + 1),
+        "takes nothing",
+    ),
     (check.speed.conv_flops, one_channel, "both numbers multiply"),
     (check.speed.at_least, lambda f, m, p, w: f / p + m / w, "at best both overlap"),
     (check.speed.at_least, lambda f, m, p, w: min(p, w * (f / m)), "a rate"),
+    (check.speed.at_least, lambda f, m, p, w: max(f / w, m / p), "crosswise"),
+    (check.speed.at_least, lambda f, m, p, w: max(f * p, m * w), "upside down"),
+    (check.speed.at_least, lambda f, m, p, w: f / m, "intensity"),
+    (check.speed.at_least, lambda f, m, p, w: max(f / p, m * 4 / w), "bytes already"),
+    (check.speed.at_least, lambda f, m, p, w: 0.5 * (f / p + m / w), "their mean"),
+    (check.speed.whole_factor, lambda p, s: 1 / (1 - sum(p) + sum(p) / np.mean(s)), "a mean of factors"),
+    (check.speed.whole_factor, lambda p, s: 1 + sum(a * (1 - 1 / b) for a, b in zip(p, s, strict=True)), "is saved"),
+    (check.speed.whole_factor, lambda p, s: 1 / (1 - sum(p) + sum(p) / np.prod(s)), "its own factor"),
     (check.speed.whole_factor, one_at_a_time, "no longer these"),
     (check.speed.whole_factor, lambda shares, factors: np.prod(factors), "multiplied"),
+    (check.speed.whole_factor, lambda shares, factors: sum(factors), "shares = [0.5, 0.2], factors = [2.0, 4.0]"),
     (check.speed.survives, loses_the_small, "Scale first"),
     (check.speed.survives, zeroes_the_large, "only the infinite entries"),
     (check.speed.survives, lambda gradient, scale: gradient.half(), "rounded before"),
+    (check.speed.survives, divided_too_late, "float32 first"),
+    (check.speed.survives, never_divided, "scale is still in it"),
+    (check.speed.survives, tries_half_the_scale, "less scaled"),
+    (check.speed.survives, lambda gradient, scale: (gradient / scale).half().float() * scale, "divided first"),
+    (check.speed.survives, lambda g, s: torch.nan_to_num((g * s).half().float() / s), "largest number there is"),
     (check.speed.averaged, lambda gradients, counts: torch.stack([*gradients]).mean(0), "mean over processes"),
+    (check.speed.averaged, lambda gradients, counts: sum(gradients) / sum(counts), "a mean already"),
+    (check.speed.averaged, lambda g, n: sum(a * b for a, b in zip(g, n, strict=True)) * len(n) / sum(n), "too long"),
     (check.speed.averaged, lambda gradients, counts: torch.stack([*gradients]).sum(0), "as long as"),
     (check.speed.bytes_a_process, lambda parameters, processes, sharded: 16 * parameters, "its part alone"),
     (check.speed.bytes_a_process, lambda parameters, processes, sharded: 12 * parameters, "bytes for one parameter"),
+    (check.speed.bytes_a_process, lambda p, n, sharded: 16 * p if sharded else 16 * p / n, "wrong way round"),
+    (check.speed.bytes_a_process, lambda p, n, sharded: 16 * p * n, "of all processes"),
+    (check.speed.bytes_a_process, lambda p, n, sharded: 4 * p + 12 * p / (n if sharded else 1), "weights were left"),
+    (check.speed.bytes_a_process, lambda p, n, sharded: 16 * p / (n if sharded else 1) / 1e6, "millions"),
 ]

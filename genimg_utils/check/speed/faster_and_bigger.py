@@ -47,6 +47,22 @@ step_time = Exercise(
             lambda count, launch, kernel, reads: reads * (launch + kernel + (count // reads) * max(launch, kernel)),
             lambda count, launch, kernel, reads: reads * (launch + kernel + (count - 1) * max(launch, kernel)),
         ],
+        "right where kernels are slower. Where launches are, 5 against 2: which of the two comes once a part?": [
+            lambda count, launch, kernel, reads: reads * launch + count * max(launch, kernel),
+        ],
+        "right where launches are slower. Where kernels are, 2 against 7: which of the two comes once a part?": [
+            lambda count, launch, kernel, reads: reads * kernel + count * max(launch, kernel),
+        ],
+        "the launches, and a kernel at the end. Where kernels take longer than launches, they set the pace.": [
+            lambda count, launch, kernel, reads: reads * kernel + count * launch,
+            lambda count, launch, kernel, reads: kernel + count * launch,
+        ],
+        "parts of `reads` kernels each. It is the other way round: `reads` parts, of count / reads kernels.": [
+            lambda count, launch, kernel, reads: count // reads * _step_time(reads, launch, kernel, 1),
+        ],
+        "that is one part, up to its read. There are as many as reads.": [
+            lambda count, launch, kernel, reads: _step_time(count // reads, launch, kernel, 1),
+        ],
     },
 )
 
@@ -73,6 +89,21 @@ conv_flops = Exercise(
         "a kernel is a square: its side counts twice.": [
             lambda batch, inputs, outputs, kernel, height, width: (
                 2 * batch * inputs * outputs * kernel * height * width
+            ),
+            lambda batch, inputs, outputs, kernel, height, width: (
+                2 * batch * inputs * outputs * (kernel * 2) * height * width
+            ),
+        ],
+        "one side of the picture, or their sum. It has as many pixels as one times the other.": [
+            lambda batch, inputs, outputs, kernel, height, width: 2 * batch * inputs * outputs * kernel**2 * height,
+            lambda batch, inputs, outputs, kernel, height, width: 2 * batch * inputs * outputs * kernel**2 * width,
+            lambda batch, inputs, outputs, kernel, height, width: (
+                2 * batch * inputs * outputs * kernel**2 * (height + width)
+            ),
+        ],
+        "height and width are those of what it makes already: the kernel takes nothing off them.": [
+            lambda batch, inputs, outputs, kernel, height, width: _conv_flops(
+                batch, inputs, outputs, kernel, height - kernel + 1, width - kernel + 1
             ),
         ],
         "each output sees all input channels, and each kernel makes one of the outputs: both numbers multiply.": [
@@ -103,7 +134,7 @@ at_least = Exercise(
     confirms="arithmetic and memory work at the same time, so the slower one counts.",
     property="flops / peak where hardly anything is moved, moved / bandwidth where hardly anything is computed",
     reference=_at_least,
-    inputs=[(6e9, 1e8, 2e11, 1e10), (1e9, 6e8, 1e11, 2e10), (3.0, 2.0, 1.5, 4.0), (2.0, 9.0, 4.0, 3.0)],
+    inputs=[(3.0, 2.0, 1.5, 4.0), (2.0, 9.0, 4.0, 3.0), (6e9, 1e8, 2e11, 1e10), (1e9, 6e8, 1e11, 2e10)],
     wrong={
         "one after the other. While one layer's numbers are computed, the next ones travel: at best both overlap.": [
             lambda flops, moved, peak, bandwidth: flops / peak + moved / bandwidth,
@@ -123,6 +154,21 @@ at_least = Exercise(
         "upside down: seconds are work divided by work a second.": [
             lambda flops, moved, peak, bandwidth: max(peak / flops, bandwidth / moved),
             lambda flops, moved, peak, bandwidth: min(peak / flops, bandwidth / moved),
+            lambda flops, moved, peak, bandwidth: max(flops * peak, moved * bandwidth),
+        ],
+        "crosswise: the peak is about operations, the bandwidth about bytes.": [
+            lambda flops, moved, peak, bandwidth: max(flops / bandwidth, moved / peak),
+        ],
+        "that is between the two times. The slower one cannot be beaten by their mean.": [
+            lambda flops, moved, peak, bandwidth: (flops / peak + moved / bandwidth) / 2,
+            lambda flops, moved, peak, bandwidth: (flops + moved) / (peak + bandwidth),
+        ],
+        "that is the intensity, or the rate it leads to, not the time.": [
+            lambda flops, moved, peak, bandwidth: flops / moved,
+            lambda flops, moved, peak, bandwidth: max(peak, bandwidth * flops / moved),
+        ],
+        "moved counts bytes already; that counted them four times.": [
+            lambda flops, moved, peak, bandwidth: max(flops / peak, 4 * moved / bandwidth),
         ],
     },
     tolerance=1e-6,
@@ -140,15 +186,17 @@ whole_factor = Exercise(
     confirms="what stays slow sets the limit: 1 / (1 − Σ shares), however large the factors.",
     property="1 where all factors are 1, and below 1 / (1 − Σ shares) for any factors",
     reference=_whole,
-    inputs=[([0.5, 0.2], [2.0, 4.0]), ([0.9], [10.0]), ([0.3, 0.1, 0.2], [1.5, 1.0, 8.0]), ([0.4], [0.5])],
+    inputs=[([0.5, 0.2], [2.0, 4.0]), ([0.8], [10.0]), ([0.3, 0.1, 0.2], [1.5, 1.0, 8.0]), ([0.4], [0.5])],
     wrong={
         "the factors multiplied, as if each change made the whole step faster.": [
             lambda shares, factors: prod(factors),
+            lambda shares, factors: max(factors),
         ],
         "a mean of factors. Times add, factors do not: sum the new times, then divide.": [
             lambda shares, factors: 1 - sum(shares) + sum(p * s for p, s in zip(shares, factors, strict=True)),
             lambda shares, factors: sum(p * s for p, s in zip(shares, factors, strict=True)) / sum(shares),
             lambda shares, factors: sum(factors) / len(factors),
+            lambda shares, factors: 1 / (1 - sum(shares) + sum(shares) / (sum(factors) / len(factors))),
         ],
         "the rest of the step is missing: what nobody changed still takes its time.": [
             lambda shares, factors: 1 / sum(p / s for p, s in zip(shares, factors, strict=True)),
@@ -159,6 +207,17 @@ whole_factor = Exercise(
         "that is the limit for infinite factors.": [lambda shares, factors: 1 / (1 - sum(shares))],
         "each change by itself, then multiplied: after the first, the shares of the others are no longer these.": [
             lambda shares, factors: prod(1 / (1 - p + p / s) for p, s in zip(shares, factors, strict=True)),
+        ],
+        "each share of the time has its own factor: all of them over all factors together is another step.": [
+            lambda shares, factors: 1 / (1 - sum(shares) + sum(shares) / sum(factors)),
+            lambda shares, factors: 1 / (1 - sum(shares) + sum(shares) / prod(factors)),
+        ],
+        "the share that is saved, alone or added to 1. Who saves half the time is twice as fast, not 1.5 times.": [
+            lambda shares, factors: 1 - 1 / _whole(shares, factors),
+            lambda shares, factors: 2 - 1 / _whole(shares, factors),
+        ],
+        "the first change alone: go through all shares, each with its factor.": [
+            lambda shares, factors: 1 / (1 - shares[0] + shares[0] / factors[0]),
         ],
     },
 )
@@ -173,6 +232,10 @@ def _survives(gradient: Tensor, scale: float) -> Tensor:
 
 def _without_skip(gradient: Tensor, scale: float) -> Tensor:
     return (gradient * scale).half().float() / scale
+
+
+def _all_or_none(passed: Tensor) -> Tensor:
+    return passed if passed.isfinite().all() else torch.zeros_like(passed)
 
 
 def _entry_by_entry(gradient: Tensor, scale: float) -> Tensor:
@@ -198,21 +261,52 @@ survives = Exercise(
     wrong={
         "the scale is still in it: the step would be that much too long. Divide before the optimiser sees it.": [
             lambda gradient, scale: (gradient * scale).half().float(),
+            lambda gradient, scale: _all_or_none((gradient * scale).half().float()),
         ],
         "rounded before it was scaled: what is 0 by then stays 0. Scale first.": [
             lambda gradient, scale: (gradient.half() * scale).float() / scale,
             lambda gradient, scale: gradient.half().float(),
+            lambda gradient, scale: _all_or_none((gradient.half() * scale).float() / scale),
         ],
         "divided while still in float16, where small gradients vanish a second time. Go to float32 first.": [
             lambda gradient, scale: ((gradient * scale).half() / scale).float(),
             lambda gradient, scale: (gradient * scale).half() / scale,
+            lambda gradient, scale: _all_or_none(((gradient * scale).half() / scale).float()),
         ],
         "an infinite gradient came through and would ruin every weight: where one is not finite, all are left out.": [
             _without_skip,
         ],
         "only the infinite entries were left out. The others are of the same step: leave out all.": [_entry_by_entry],
+        "an infinite entry was replaced by the largest number there is. That is no gradient: leave out the step.": [
+            lambda gradient, scale: _without_skip(gradient, scale).nan_to_num(),
+        ],
+        "where it overflowed, the gradient came by another way, unscaled or less scaled. That step is left out.": [
+            lambda gradient, scale: (
+                gradient if _without_skip(gradient, scale).isinf().any() else _without_skip(gradient, scale)
+            ),
+            lambda gradient, scale: _without_skip(
+                gradient, scale / 2 if _without_skip(gradient, scale).isinf().any() else scale
+            ),
+        ],
+        "left out the wrong way round: zeros where all fits, and a gradient where it does not.": [
+            lambda gradient, scale: (
+                _without_skip(gradient, scale)
+                if _without_skip(gradient, scale).isinf().any()
+                else torch.zeros_like(gradient)
+            ),
+        ],
+        "divided first and multiplied afterwards. Small gradients become smaller still: scale up on the way in.": [
+            lambda gradient, scale: (gradient / scale).half().float() * scale,
+            lambda gradient, scale: _all_or_none((gradient / scale).half().float() * scale),
+        ],
+        "bfloat16 was asked of nobody: it has the range of float32 and needs no scale, but fewer digits.": [
+            lambda gradient, scale: (gradient * scale).bfloat16().float() / scale,
+        ],
         "cut to the largest float16, a gradient points elsewhere. Leave the step out: all zeros.": [_clamped],
-        "nothing was rounded: in between, the gradient is a float16.": [lambda gradient, scale: gradient],
+        "nothing was rounded: in between, the gradient is a float16.": [
+            lambda gradient, scale: gradient,
+            lambda gradient, scale: gradient * ((gradient * scale).abs().max() < 65504),
+        ],
     },
     tolerance=1e-10,
 )
@@ -241,6 +335,21 @@ averaged = Exercise(
         ],
         "weighted, but not divided by the number of all pictures.": [
             lambda gradients, counts: sum(n * g for g, n in zip(gradients, counts, strict=True)),
+        ],
+        "divided by the number of pictures, but never weighted by it: a part's gradient is a mean already.": [
+            lambda gradients, counts: sum(gradients) / sum(counts),
+            lambda gradients, counts: sum(g / max(n, 1) for g, n in zip(gradients, counts, strict=True)),
+            lambda gradients, counts: (
+                sum(g / max(n, 1) for g, n in zip(gradients, counts, strict=True)) / len(gradients)
+            ),
+        ],
+        "the small part was dropped. Its pictures count too, only less together.": [
+            lambda gradients, counts: (
+                sum(g for g, n in zip(gradients, counts, strict=True) if n == max(counts)) / counts.count(max(counts))
+            ),
+        ],
+        "as many times too long as there are processes: a sum of weighted gradients needs no factor more.": [
+            lambda gradients, counts: len(counts) * _averaged(gradients, counts),
         ],
         "weighted by the number of pictures, then divided by the number of processes.": [
             lambda gradients, counts: sum(n * g for g, n in zip(gradients, counts, strict=True)) / len(gradients),
@@ -282,10 +391,29 @@ bytes_a_process = Exercise(
         ],
         "sharded, each process holds its part alone.": [
             lambda parameters, processes, sharded: 16 * parameters,
-            lambda parameters, processes, sharded: 16 * parameters * (1 if sharded else processes),
         ],
         "only the optimiser's state was shared out. Fully sharded, so are weights and gradients.": [
             lambda parameters, processes, sharded: 8 * parameters + 8 * parameters / (processes if sharded else 1),
+        ],
+        "the weights were left whole. Fully sharded, each process keeps only a part of them too.": [
+            lambda parameters, processes, sharded: 4 * parameters + 12 * parameters / (processes if sharded else 1),
+            lambda parameters, processes, sharded: (
+                4 * parameters * sharded + _bytes_a_process(parameters, processes, sharded)
+            ),
+        ],
+        "the wrong way round: what is sharded is shared out, and what is not is whole.": [
+            lambda parameters, processes, sharded: _bytes_a_process(parameters, processes, not sharded),
+        ],
+        "the bytes of all processes together. One of them is asked for.": [
+            lambda parameters, processes, sharded: 16 * parameters * processes,
+            lambda parameters, processes, sharded: _bytes_a_process(parameters, processes, sharded) * processes,
+        ],
+        "millions of bytes; bytes are asked.": [
+            lambda parameters, processes, sharded: _bytes_a_process(parameters, processes, sharded) / 1e6,
+            lambda parameters, processes, sharded: _bytes_a_process(parameters, processes, sharded) / 2**20,
+        ],
+        "eight bytes a parameter are two numbers. Count again what training keeps beside the weight.": [
+            lambda parameters, processes, sharded: 8 * parameters / (processes if sharded else 1),
         ],
         "that counts parameters: each is four numbers of four bytes.": [
             lambda parameters, processes, sharded: parameters / (processes if sharded else 1),
