@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, allclose, as_tensor
-from torch.nn import Module
 
 Function = Callable[..., Any]
 Observation = dict[str, Any]  # what one call left behind: part → value
