@@ -42,7 +42,7 @@ assignments: .venv/lab  ## make the students' notebooks in build/assignments/ (S
 	@$(BIN)/python tools/assignments.py $(if $(SEED),--seed "$(SEED)")
 
 bench: .venv/dev  ## measure again what stands in benchmarks/results/
-	for name in benchmarks/*.py; do $(BIN)/python "$$name" || exit 1; done
+	for name in $(filter-out %/measuring.py,$(wildcard benchmarks/*.py)); do $(BIN)/python "$$name" || exit 1; done
 
 clean:  ## remove what was built, .venv included; never work/, data or runs
 	rm -rf .venv build .ruff_cache .mypy_cache .pytest_cache genimg_course.egg-info

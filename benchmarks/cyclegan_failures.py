@@ -7,19 +7,17 @@ Runs stand beside each other on one thread each.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from cyclegan_training import judged, pair, scaled, truth, usual_step, with_more
-from gan_training import beside_each_other, machine
+from measuring import FOLDER, beside_each_other, earlier, keep, machine
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad
 
@@ -29,7 +27,7 @@ from genimg_utils.networks import Residual, Translator
 from genimg_utils.recipes import CYCLEGAN, train_cyclegan
 from genimg_utils.training import Run
 
-RESULTS = Path(__file__).resolve().parent / "results" / "cyclegan_failures.json"
+RESULTS = FOLDER / "cyclegan_failures.json"
 STEPS = 2_000
 NOISES = (0.0, 0.05, 0.1, 0.2, 0.4)  # standard deviations, in [−1, 1]
 Step = Callable[..., dict[str, Tensor]]
@@ -275,7 +273,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     chosen = parser.parse_args(arguments)
-    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"rows": []}
+    found = {"rows": []} | earlier(RESULTS)
     found |= {
         "recipe": CYCLEGAN,
         "machine": machine(),
@@ -292,7 +290,7 @@ def main(arguments: list[str]) -> None:
     tasks = [task for task in tasks if task not in there]
     for start in range(0, len(tasks), chosen.workers):  # written after each handful: nothing is lost
         found["rows"] += beside_each_other(measure, tasks[start : start + chosen.workers], chosen.workers)
-        RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        keep(RESULTS, found)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ other on one thread each.
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -21,7 +20,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from gan_training import beside_each_other, gate, machine
+from measuring import FOLDER, beside_each_other, earlier, gate, keep, machine
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
@@ -33,7 +32,7 @@ from genimg_utils.recipes import CYCLEGAN, CYCLEGAN_STEPS, train_cyclegan
 from genimg_utils.steps import cyclegan_step, judge, update
 from genimg_utils.training import EMA, Run, anneal
 
-RESULTS = Path(__file__).resolve().parent / "results" / "cyclegan_training.json"
+RESULTS = FOLDER / "cyclegan_training.json"
 PICTURE = RESULTS.with_name("cyclegan.png")
 LOOKS = 20  # how often a run is measured while it trains
 WATCHED = ("loss_G", "loss_F", "loss_D_X", "loss_D_Y", "cycle", "identity")
@@ -393,14 +392,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--steps", type=int, default=CYCLEGAN_STEPS)
     parser.add_argument("--real", nargs="+", type=Path, default=(), help="zips or folders to try the recipe on as well")
     chosen = parser.parse_args(arguments)
-    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    found = earlier(RESULTS)
     found |= {"recipe": CYCLEGAN, "dataset": "seasons 32 × 32, 4,000 scenes a domain, 500 held out"}
     everyone = range(chosen.seeds)
 
     def write(**part: Any) -> None:
         found.update(part)
-        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-        RESULTS.write_text(text, encoding="utf-8")
+        keep(RESULTS, found)
 
     if "step" in chosen.only:
         write(step=step_cost(), step_machine=machine())

@@ -6,14 +6,12 @@ one thread.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
-from gan_training import machine
+from measuring import FOLDER, keep, machine
 from torch import Tensor, nn
 from torch.nn.functional import silu
 from torch.optim import Adam
@@ -22,7 +20,7 @@ from genimg_utils import data, metrics, runtime
 from genimg_utils.steps import update
 from genimg_utils.training import EMA, anneal
 
-RESULTS = Path(__file__).resolve().parent / "results" / "flow_training.json"
+RESULTS = FOLDER / "flow_training.json"
 DATASET = "mnist-5k"
 FLOW: dict[str, Any] = {"batch": 128, "learning_rate": 1e-3, "axes": 100, "not told": 0.1}
 FLOW_STEPS = 1_600
@@ -148,7 +146,7 @@ def main() -> None:
     for seed in range(chosen.seeds):
         results["rows"].append(gate(seed))
         print(results["rows"][-1], flush=True)
-        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        keep(RESULTS, results)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,17 @@ same optimiser and the same steps; none is tuned. Where seeds are trained at onc
 """
 
 import argparse
-import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from gan_training import beside_each_other, draw, machine, quality
+from gan_training import draw, quality
+from measuring import FOLDER, beside_each_other, earlier, keep, machine
 from torch import Tensor, nn
 
 from genimg_utils import data, metrics, plotting, points
@@ -39,7 +38,7 @@ from genimg_utils.networks import Discriminator, Generator, Seeds
 from genimg_utils.steps import gan_step
 from genimg_utils.training import EMA, anneal
 
-RESULTS = Path(__file__).resolve().parent / "results" / "gan_failures.json"
+RESULTS = FOLDER / "gan_failures.json"
 STACKED_SAMPLES = 26_000
 
 
@@ -252,7 +251,7 @@ def main(arguments: list[str]) -> None:
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     chosen = parser.parse_args(arguments)
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results = earlier(RESULTS)
     results |= {
         "command": "python benchmarks/gan_failures.py",
         "machine": machine(),
@@ -267,7 +266,7 @@ def main(arguments: list[str]) -> None:
         results[part] = there + beside_each_other(measure, missing, chosen.workers)
         if part == "stacked":
             results["stacked floor"] = floor_of_stacked()
-        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        keep(RESULTS, results)
 
 
 if __name__ == "__main__":

@@ -5,22 +5,19 @@ on one thread each; what is timed runs alone, on as many threads as there are co
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, TextIO
 from unittest.mock import patch
 
 import numpy as np
 import torch
+from measuring import FOLDER, beside_each_other, earlier, gate, keep, machine
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -32,13 +29,8 @@ from genimg_utils.recipes import GAN, GAN_STEPS, train_gan
 from genimg_utils.steps import gan_step
 from genimg_utils.training import EMA, Run
 
-RESULTS = Path(__file__).resolve().parent / "results" / "gan_training.json"
+RESULTS = FOLDER / "gan_training.json"
 DATASET, SAMPLES = "mnist-5k", 10_000
-
-
-def machine() -> str:
-    """What the times depend on."""
-    return f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
 
 
 # ---- quality over seeds
@@ -113,23 +105,6 @@ def longer(count: int, steps: int) -> list[dict[str, Any]]:
     return beside_each_other(
         train, [(model, seed, 2 * steps, "") for model in ("cgan", "gan") for seed in range(count)]
     )
-
-
-def beside_each_other(
-    measure: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], workers: int | None = None
-) -> list[dict[str, Any]]:
-    """What `measure` finds for each task, printed as it comes: a process each, as many at once as there are cores."""
-    rows = []
-    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        for row in pool.map(measure, tasks):
-            print(row, flush=True)
-            rows.append(row)
-    return rows
-
-
-def gate(values: Sequence[float]) -> float:
-    """Mean + 4 standard deviations."""
-    return statistics.mean(values) + 4 * statistics.stdev(values)
 
 
 def gates(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -345,7 +320,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--contests", type=int, default=3, help="seeds of the comparison with the usual DCGAN")
     parser.add_argument("--only", choices=("seeds", "longer", "comparison"), help="measure one part, keep the others")
     chosen = parser.parse_args(arguments)
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = earlier(RESULTS)
     judge, training = metrics.ruler(DATASET), data.load(DATASET)
     results |= {
         "command": "python benchmarks/gan_training.py",
@@ -364,7 +339,7 @@ def main(arguments: list[str]) -> None:
         results["longer"] = longer(chosen.seeds, chosen.steps)
     if chosen.only in (None, "comparison"):
         results["comparison"] = against_the_usual(chosen.steps, chosen.contests)
-    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    keep(RESULTS, results)
 
 
 if __name__ == "__main__":

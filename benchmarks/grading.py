@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import psutil
-from gan_training import machine
+from measuring import FOLDER, earlier, keep, machine
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import assignments  # noqa: E402
 import chapters  # noqa: E402
 
-RESULTS = Path(__file__).resolve().parent / "results" / "grading.json"
+RESULTS = FOLDER / "grading.json"
 SECRET = "a class of its own"
 KINDS = {"right": 0.7, "wrong": 0.2, "blank": 0.07, "raises": 0.03}
 ENDLESS = 0.02  # of the trainings
@@ -144,11 +144,11 @@ def main() -> int:
     door.add_argument("--students", type=int, default=200)
     door.add_argument("--jobs", type=int, default=2)
     asked = door.parse_args()
-    rows = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    rows = earlier(RESULTS)
     for name in asked.assignment:
         with tempfile.TemporaryDirectory() as folder:
             rows[name] = measured(name, asked.students, asked.jobs, Path(folder))
-        RESULTS.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        keep(RESULTS, rows)
         print(name, rows[name])
     return 0
 

@@ -7,7 +7,6 @@ Seconds are processor time of one thread.
 """
 
 import argparse
-import json
 import math
 import os
 import resource
@@ -18,12 +17,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from flow_training import FLOW, FLOW_STEPS, PIECES, train_flow
-from gan_training import averaged, machine
+from gan_training import averaged
+from measuring import FOLDER, earlier, keep, machine
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from torch.distributions import Categorical
@@ -38,7 +37,7 @@ from genimg_utils.recipes import GAN, GAN_STEPS, VAE, VAE_STEPS, train_gan, trai
 from genimg_utils.steps import update
 from genimg_utils.training import anneal
 
-RESULTS = Path(__file__).resolve().parent / "results" / "leaderboard.json"
+RESULTS = FOLDER / "leaderboard.json"
 DATASET = "mnist-5k"
 DRAWN, SOME = 10_000, 5_000  # pictures for the two distances; for what looks for neighbours
 CODE_STEPS, PRIOR_STEPS = 3_000, 3_000
@@ -306,10 +305,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--only", choices=[*MODELS, "floors", "speed"], help="these rows alone, the others stay")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"rows": []}
+    results = {"rows": []} | earlier(RESULTS)
 
     def save() -> None:
-        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        keep(RESULTS, results)
 
     results |= {
         "command": "python benchmarks/leaderboard.py",

@@ -9,7 +9,6 @@ other processes, noted apart. With a GPU the same command measures there, and wr
 
 import argparse
 import io
-import json
 import os
 import platform
 import resource
@@ -31,7 +30,8 @@ import numpy as np
 import psutil
 import torch
 from cyclegan_training import usual_step as usual_cyclegan_step
-from gan_training import Pictures, averaged, draw, machine, usual_loop
+from gan_training import Pictures, averaged, draw, usual_loop
+from measuring import FOLDER, earlier, keep, machine
 from PIL import Image
 from torch import Tensor, nn
 from torch._inductor import config as inductor
@@ -45,7 +45,7 @@ from genimg_utils.recipes import CYCLEGAN, GAN, GAN_STEPS, VAE, train_gan
 from genimg_utils.steps import cyclegan_step, gan_step, update, vae_step
 from genimg_utils.training import Run
 
-RESULTS = Path(__file__).resolve().parent / "results" / "steps.json"
+RESULTS = FOLDER / "steps.json"
 DATASET = "mnist-5k"
 DRAWN = 2_000  # pictures for each point of time to quality
 Step = Callable[[], Any]
@@ -485,7 +485,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--budget", type=float, default=40.0, help="seconds of the usual DCGAN")
     parser.add_argument("--memory", type=float, help="of a GPU, GB: 15 for a T4's")
     chosen = parser.parse_args(arguments)
-    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    found: dict[str, Any] = earlier(RESULTS)
     found |= {"command": "python benchmarks/steps.py", "dataset": f"{DATASET}, and seasons for CycleGAN"}
     found.setdefault("gpu", None)
     runtime.threads()
@@ -498,7 +498,7 @@ def main(arguments: list[str]) -> None:
 
     def write(**part: Any) -> None:
         here.update(part)
-        RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        keep(RESULTS, found)
 
     for family in CHANGES:
         if family in chosen.only:

@@ -5,15 +5,13 @@ Writes results/vae_failures.json, from which the chapter takes its rows. One pro
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
-from gan_training import machine
+from measuring import FOLDER, earlier, keep, machine
 from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, silu
@@ -27,7 +25,7 @@ from genimg_utils.networks import Decoder, Encoder
 from genimg_utils.steps import update, vae_step
 from genimg_utils.training import anneal
 
-RESULTS = Path(__file__).resolve().parent / "results" / "vae_failures.json"
+RESULTS = FOLDER / "vae_failures.json"
 DATASET, DRAWN = "mnist-5k", 2_000
 K, DIMENSIONS, WIDE = 32, 8, 32
 CPU = torch.device("cpu")
@@ -318,13 +316,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--percent", type=int, default=100, help="of the steps")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results = earlier(RESULTS)
     results |= {"command": "python benchmarks/vae_failures.py", "machine": machine()}
     for part in PARTS if chosen.only is None else [chosen.only]:
         results[part] = PARTS[part](chosen.percent)
         for line in results[part]:
             print(line, flush=True)
-        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        keep(RESULTS, results)
 
 
 if __name__ == "__main__":

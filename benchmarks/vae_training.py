@@ -6,19 +6,18 @@ downloaded or in $GENIMG_DATA). Runs stand beside each other on one thread each.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
-from gan_training import beside_each_other, gate, machine, quality
+from gan_training import quality
+from measuring import FOLDER, beside_each_other, earlier, gate, keep, machine
 from torch import Tensor, nn
 
 from genimg_utils import data, metrics, runtime, steps
@@ -28,7 +27,7 @@ from genimg_utils.recipes import VAE, VAE_STEPS, train_vae
 from genimg_utils.steps import vae_step
 from genimg_utils.training import Run, anneal
 
-RESULTS = Path(__file__).resolve().parent / "results" / "vae_training.json"
+RESULTS = FOLDER / "vae_training.json"
 DATASET, SAMPLES, LATENT = "mnist-5k", 10_000, 32
 
 
@@ -215,7 +214,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--steps", type=int, default=VAE_STEPS)
     parser.add_argument("--only", choices=("seeds", "longer", "burda"), help="measure one part, keep the others")
     chosen = parser.parse_args(arguments)
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results = earlier(RESULTS)
     training, test = (data.load(DATASET, split).images for split in ("train", "test"))
     results |= {
         "command": "python benchmarks/vae_training.py",
@@ -234,7 +233,7 @@ def main(arguments: list[str]) -> None:
         results["longer"] = beside_each_other(longer, [(what, 3 * chosen.steps, 0) for what in variants])
     if chosen.only in (None, "burda"):
         results["burda"] = beside_each_other(burda, [(300.0, seed) for seed in range(chosen.seeds)])
-    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    keep(RESULTS, results)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What chapter 13 explains: a step as one graph, scaled updates, penalties of compiled networks, processes."""
 
-import gc
 import os
 import signal
 from collections import Counter
@@ -10,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # before any group opens: its functions keep the one they find as a default, for ever
+import torch.distributed.nn  # before a group opens, which it would keep: its threads outlived it, and aborted Python's end
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -170,7 +169,6 @@ def processes() -> Iterator[None]:
         raise
     finally:
         dist.destroy_process_group()
-        gc.collect()  # wrapped networks go, and with them gloo's threads: one at work while Python ends aborts it
 
 
 def world() -> int:

@@ -1,6 +1,6 @@
 """Assignment 3, write a CycleGAN: its parts under a convention that the seed draws, and a question in words."""
 
-from genimg_utils.grading.a3 import adversarial, objective, patches, pool, rounds, training
+from genimg_utils.grading.a3 import adversarial, objective, patches, pool, rounds, training, whole
 from genimg_utils.grading.a3.convention import BASE, NORMS, Convention, drawn
 from genimg_utils.grading.question import Question
 
@@ -8,7 +8,7 @@ NAME, TITLE, NOTEBOOK = "a3", "Write a CycleGAN", "a3_write_a_cyclegan"
 TEXT_MARKS = 10  # of the question in words, given by hand
 
 MAKERS = (
-    adversarial.loss_D, adversarial.loss_G, objective.cycle, objective.identity, objective.total,
+    adversarial.loss_D, adversarial.loss_G, objective.cycle, objective.identity, whole.total,
     patches.field, pool.question, rounds.play, training.train,
 )  # fmt: skip
 

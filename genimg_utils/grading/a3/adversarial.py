@@ -12,6 +12,7 @@ from genimg_utils.check import Function
 from genimg_utils.check.common import NO_GRADIENT
 from genimg_utils.grading.a3 import convention as of
 from genimg_utils.grading.a3.convention import Convention
+from genimg_utils.grading.a3.norms import OVER_BATCH
 from genimg_utils.grading.question import Criterion, Question
 from genimg_utils.grading.seeds import drawing
 
@@ -20,7 +21,10 @@ SQUASHED = "D's numbers were squashed first: least squares takes them as they ar
 LOGISTIC = "that is the logistic loss, of probabilities. Least squares is a regression of the label."
 NO_SQUARE = "a square is missing: that is the absolute distance from the label."
 MEAN_FIRST = "the mean was taken before the square: patches that are wrong in opposite ways cancel."
-OVER_BATCH = "it grows with the number of pictures: the mean over the batch is missing."
+A_ROOT = "a root was taken: least squares are the squares themselves."
+WASSERSTEIN = "that is a Wasserstein critic's loss, without labels. Least squares is a regression of the label."
+HINGE = "that is the hinge loss. Least squares goes on pulling at what is past its label, too."
+SIGN = "a label has the wrong sign: the loss is 0 where D says the label."
 
 
 def patches(c: Convention) -> str:
@@ -43,8 +47,16 @@ def squares(c: Convention, function: Callable[..., Tensor], loss: Function) -> d
         NO_SQUARE: by(lambda said, label: over((said - label).abs())),
         SQUASHED: by(lambda said, label: of.toward(c, said.sigmoid(), label)),
         MEAN_FIRST: by(lambda said, label: size(said) * (said.mean() - label).square())
-        + by(lambda said, label: size(said) * (said.mean(dim=1) - label).square().mean()),
-        OVER_BATCH: by(lambda said, label: of.toward(c, said, label) * len(said)),
+        + by(lambda said, label: size(said) * (said.mean(dim=1) - label).square().mean())
+        + by(lambda said, label: (said.mean() - label).square()) * c.summed
+        + by(lambda said, label: (over(said) - label).square()) * c.summed
+        + by(lambda said, label: (said.sum(dim=1) - label).square().mean()) * c.summed,
+        OVER_BATCH: by(lambda said, label: of.toward(c, said, label) * len(said))
+        + by(lambda said, label: of.toward(other, said, label) * len(said)),
+        A_ROOT: by(lambda said, label: (said - label).norm(dim=1).mean())
+        + by(lambda said, label: of.toward(c, said, label).sqrt())
+        + by(lambda said, label: (said - label).square().mean(dim=1).sqrt().mean()),
+        SIGN: by(lambda said, label: of.toward(c, said, -label)),
     }
 
 
@@ -65,11 +77,27 @@ def loss_D(c: Convention, seed: str) -> Question:
     def together(*two: Tensor) -> Tensor:
         real, fake = ordered(*two)
         every = torch.cat([(real - real_label).square(), (fake - generated).square()])
-        return (every.sum(dim=1) if c.summed else every.mean(dim=1)).mean() * (1 if c.half else 2)
+        return (every.sum(dim=1) if c.summed else every.mean(dim=1)).mean()
 
-    def logistic(*two: Tensor) -> Tensor:
-        real, fake = ordered(*two)
-        return (-logsigmoid(real).mean() - logsigmoid(-fake).mean()) * (0.5 if c.half else 1)
+    def terms_of(of_real: Function, of_fake: Function) -> list[Function]:
+        """Two terms of another kind: patches averaged or added up, the terms added or averaged."""
+
+        def added(over: Function, times: float) -> Function:
+            def function(*two: Tensor) -> Tensor:
+                real, fake = ordered(*two)
+                return (over(of_real(real)) + over(of_fake(fake))) * times
+
+            return function
+
+        return [added(over, times) for over in (Tensor.mean, lambda v: v.sum(dim=1).mean()) for times in (1.0, 0.5)]
+
+    def hinge(sign: float) -> list[Function]:
+        return terms_of(lambda real: (1 - sign * real).relu(), lambda fake: (1 + sign * fake).relu())
+
+    def subtracted(sign: float) -> list[Function]:
+        return terms_of(
+            lambda real: sign * (real - real_label) ** 2, lambda fake: -sign * (fake - generated) ** 2
+        )
 
     def one(which: int) -> Function:
         pull = (generated, real_label)[which]
@@ -93,10 +121,18 @@ def loss_D(c: Convention, seed: str) -> Question:
         ],
         "the term of generated pictures is missing: D would call everything real.": [one(1)],
         "the term of real pictures is missing: D would call everything generated.": [one(0)],
-        "real and generated pictures are thrown together: each pile has a mean of its own.": [together],
+        "real and generated pictures are thrown together: each pile has a mean of its own.": [
+            together, lambda *a: 2 * together(*a)
+        ],
+        "the two terms are subtracted: D is to come near both labels.": subtracted(1.0) + subtracted(-1.0),
         "the sign is flipped: D minimises its distance from the labels.": [lambda *a: -of.loss_D(c, *a)],
-        LOGISTIC: [logistic],
+        LOGISTIC: terms_of(lambda real: -logsigmoid(real), lambda fake: -logsigmoid(-fake)),
+        WASSERSTEIN: terms_of(lambda real: -real, lambda fake: fake),
+        HINGE: hinge(1.0) + hinge(-1.0),
     } | squares(c, of.loss_D, made)  # fmt: skip
+    wrong[SIGN] = labelled(-generated, real_label, aim) + labelled(generated, -real_label, aim)
+    if generated != -real_label:  # else both signs exchange the labels
+        wrong[SIGN] += labelled(-generated, -real_label, aim)
     names = ", ".join(ordered_names(c))
 
     def case(B: int, M: int, K: int, draw: Callable[..., Tensor] = draw) -> tuple[Tensor, ...]:
@@ -152,7 +188,12 @@ def loss_G(c: Convention, seed: str) -> Question:
             lambda fake: -of.toward(c, fake, aim),
         ],
         "halved: only the discriminator has two terms.": [lambda fake: of.toward(c, fake, aim) / 2],
-        LOGISTIC: [lambda fake: -logsigmoid(fake).mean(), lambda fake: torch.nn.functional.softplus(fake).mean()],
+        LOGISTIC: [
+            lambda fake: -logsigmoid(fake).mean(),
+            lambda fake: -logsigmoid(fake).sum(dim=1).mean(),
+            lambda fake: -logsigmoid(-fake).mean(),
+        ],
+        WASSERSTEIN: [lambda fake: -fake.mean(), lambda fake: -fake.sum(dim=1).mean()],
     } | squares(c, of.loss_G, lambda toward, fake: toward(fake, aim))
     return Question(
         name="loss_G",

@@ -108,11 +108,14 @@ def expected(c: Convention, size: int) -> tuple[float, float]:
     return 1 / h, math.sqrt(1 - h) / h
 
 
-UNKNOWN = "something is shown that never came in: a pool gives back what it was given, and does not mix or change it."
-EARLY = "pictures are shown before they came in."
+UNKNOWN = "something is shown that never came in: a pool gives back what it was given, and does not mix or change it. "
+UNKNOWN += "At every call it begins empty."
+EARLY = "pictures are shown before they came in. If yours lie in one tensor, what you take out of it changes when its "
+EARLY += "place is filled again."
 NEW_FIRST = "while there is room, every new picture is kept, and shown as it is."
-NEVER = "only new pictures are shown. If one is kept, it was overwritten before it was shown."
-ALWAYS_OLD = "once the pool is full, no new picture is shown: the coin is missing."
+NEVER = "only new pictures are shown. If one is kept, it was overwritten before it was shown, or one coin was thrown "
+NEVER += "for all pictures."
+ALWAYS_OLD = "once the pool is full, no new picture is shown: the coin is missing, or one was thrown for all pictures."
 STILL = "the pool keeps its first pictures for ever: new ones never get in."
 STAYS = "an old picture that was shown is shown again: it has left the pool."
 HALF = "an old picture is shown with chance ½. In this hand-out the chance is another."
@@ -125,6 +128,8 @@ OTHER_RULE = {
     "oldest": "the ages are those of a pool from which the oldest picture leaves.",
     "always": "the ages are those of a pool into which every new picture goes, shown or not.",
 }
+IN_TURN = "places are filled in turn, or the oldest picture leaves: the place is to be drawn at random."
+LATEST = "the newest of the kept pictures leaves, and the others stay for ever: the place is to be drawn at random."
 AGES = "old pictures are of other ages than this hand-out's rule makes them."
 AGREED = " Another rule was agreed on."
 
@@ -195,7 +200,8 @@ class Pool(Question):
 
 
 def off(a: float, b: float) -> float:
-    return abs(a / b - 1)
+    """By what share a is more or less than b; where b is 0, which only wrong ages make it, any a is far off."""
+    return abs(a / b - 1) if b else math.inf
 
 
 def question(c: Convention, seed: str) -> Pool:
