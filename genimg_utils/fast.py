@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # before a group opens, which it would keep: its threads outlived it, and aborted Python's end
+import torch.distributed.nn  # before a group opens, which it would keep, with threads that abort Python's end
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
