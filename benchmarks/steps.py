@@ -339,7 +339,7 @@ def to_quality(seed: int, budget: float) -> dict[str, Any]:
             last = time.process_time()
         if len(usual) == len(marks):
             break
-    goal = min(value for _, value in usual)
+    needed, goal = min(usual, key=lambda point: point[1])  # its best, and when it had it
     ours, clock = list[tuple[float, float]](), {"spent": 0.0, "last": time.process_time()}
 
     def look(run: Run) -> None:
@@ -360,7 +360,7 @@ def to_quality(seed: int, budget: float) -> dict[str, Any]:
         "usual": usual,
         "usual steps": steps,
         "ours": ours,
-        "sooner": round(usual[-1][0] / ours[-1][0], 1) if ours[-1][1] < goal else None,
+        "sooner": round(needed / ours[-1][0], 1) if ours[-1][1] < goal else None,
     }
 
 
