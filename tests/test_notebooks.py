@@ -31,6 +31,17 @@ ALL = chapters.chapters()
 each_chapter = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 PACKAGE = hygiene.package_definitions()
 
+
+@each_chapter
+def test_links_between_chapters_lead_to_a_heading_that_is_there(path: Path) -> None:
+    text = "\n".join(cell["source"] for cell in chapters.read(path)["cells"] if cell["cell_type"] == "markdown")
+    for name, anchor in re.findall(r"\]\(([^()#\s]*\.ipynb)?#([^()\s]+)\)", text):
+        there = chapters.read(path.with_name(name) if name else path)["cells"]
+        told = "\n".join(cell["source"] for cell in there if cell["cell_type"] == "markdown")
+        headings = re.findall(r"^#+ (.+)$", told, re.MULTILINE)
+        assert anchor in [heading.strip().replace(" ", "-") for heading in headings], (name, anchor)
+
+
 # --- small notebooks to try the rules on ---
 
 
