@@ -66,7 +66,7 @@ def test_marks_of_the_pool_are_given_one_by_one() -> None:
     assert judged(question, lambda *a: half(other, *a)).earned == 9  # of 12, without those of the share
     assert judged(question, lambda pictures, size: half(c, pictures, size + 1)).earned in (6, 9)
     assert judged(question, lambda pictures, size: pictures.flip(0)).earned == 0
-    assert judged(question, lambda pictures, size: pictures).earned == 3
+    assert judged(question, lambda pictures, size: pictures).earned == 0  # that is no pool
 
 
 def test_the_packages_pool_passes_only_where_its_rule_is_agreed_on() -> None:

@@ -1,5 +1,6 @@
 """A graded question as data: what is asked, what it is called with, and what the known wrong answers give away."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -196,6 +197,17 @@ class Question:
                 return f"your answer is of type {a.dtype}; numbers are wanted."
         return ""
 
+    def named(self, part: str) -> str:
+        """A part of what a call left behind, with an argument's name in place of its number."""
+        found = re.match(r"def \w+\((.*?)\)", self.stub)
+        names = found[1].split(", ") if found else []
+
+        def name(number: re.Match[str]) -> str:
+            n = int(number[1])
+            return names[n - 1] if n <= len(names) else number[0]
+
+        return re.sub(r"argument (\d+)", name, part)
+
     def difference(self, criterion: Criterion, yours: list[Observation], right: list[Observation]) -> str:
         """How far off an unknown wrong answer is, without a hidden number."""
         case, part, a, b = next(
@@ -206,7 +218,7 @@ class Question:
         )
         off = int((~torch.isclose(a, b, rtol=self.tolerance, atol=self.tolerance)).sum())
         given = ", ".join(short(x) if not isinstance(x, nn.Module) else "a network" for x in hidden(case))
-        return f"given {given}, {off} of {b.numel()} entries of {part} are off. Expected: {self.holds}."
+        return f"given {given}, {off} of {b.numel()} entries of {self.named(part)} are off. Expected: {self.holds}."
 
 
 @contextmanager

@@ -95,9 +95,7 @@ def loss_D(c: Convention, seed: str) -> Question:
         return terms_of(lambda real: (1 - sign * real).relu(), lambda fake: (1 + sign * fake).relu())
 
     def subtracted(sign: float) -> list[Function]:
-        return terms_of(
-            lambda real: sign * (real - real_label) ** 2, lambda fake: -sign * (fake - generated) ** 2
-        )
+        return terms_of(lambda real: sign * (real - real_label) ** 2, lambda fake: -sign * (fake - generated) ** 2)
 
     def one(which: int) -> Function:
         pull = (generated, real_label)[which]

@@ -163,10 +163,12 @@ def identity(c: Convention, seed: str) -> Question:
             weighed(for_y, for_x),
         ],
         "the cycle's weights are in it, too: the identity loss has its own alone.": [
-            weighed(c.keep * u, c.keep * v) for u, v in ((for_x, for_y), (for_y, for_x), (for_x, for_x), (for_y, for_y))
+            weighed(c.keep * u, c.keep * v)
+            for u, v in ((for_x, for_y), (for_y, for_x), (for_x, for_x), (for_y, for_y))
+            if (u, v) != (2.0, 2.0)  # which may be a half that is missing
         ],
         "the weight is half of the cycle's, as in the paper: here one of its own was agreed on.": [
-            by(of_G, of_F, w / 2) for w in c.cycle if w / 2 not in (c.keep, 1.0)
+            by(of_G, of_F, w / 2) for w in c.cycle if w / 2 not in (c.keep, 1.0, *c.cycle)
         ] + [by(of_G, of_F, 5.0)] * (5.0 not in c.cycle),
         "the two parts are averaged, and they are to be added.": [by(of_G, of_F, c.keep / 2)],
         "the two parts are subtracted, and they are to be added.": [weighed(c.keep, -c.keep), weighed(-c.keep, c.keep)],

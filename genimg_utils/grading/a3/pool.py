@@ -59,7 +59,8 @@ class Seen(NamedTuple):
     unknown: share of what is shown that never came in; early: share that had not come in yet; new_first: whether all
     are shown as they come while there is room; old: share of old ones; most: how many kept ones are shown later, at
     most; twice: share of old ones that are shown again; age, spread: mean and standard deviation of the ages of old
-    ones; still: share of old ones that are among the first that came.
+    ones; still: share of old ones that are among the first that came; newest: share of old ones that came into the pool
+    last; in_turn: share of old ones whose age is a multiple of the pool's size.
     """
 
     unknown: float
@@ -71,9 +72,12 @@ class Seen(NamedTuple):
     age: float
     spread: float
     still: float
+    newest: float
+    in_turn: float
 
 
-def seen(pictures: Tensor, shown: Tensor, size: int) -> Seen:
+def seen(pictures: Tensor, shown: Tensor, size: int, always: bool = False) -> Seen:
+    """What is shown of a stream; always: whether every new picture goes into the pool, or only in an exchange."""
     numbers = {tuple(row): n for n, row in enumerate(pictures.float().tolist())}
     source = torch.tensor([numbers.get(tuple(row), -1) for row in shown.float().tolist()])
     when = torch.arange(len(source))
@@ -85,6 +89,7 @@ def seen(pictures: Tensor, shown: Tensor, size: int) -> Seen:
     for came, gone in last.items():
         kept[came] += 1
         kept[gone] -= 1
+    entered = torch.where((ages != 0) | (when < size) | always, when, -1).cummax(dim=0).values
     of_old, count = ages[old].double(), max(1, int(old.sum()))
     shown_old = source[(ages > 0) & (source >= size)]
     return Seen(
@@ -97,6 +102,8 @@ def seen(pictures: Tensor, shown: Tensor, size: int) -> Seen:
         age=float(of_old.sum() / count),
         spread=float(of_old.std()) if count > 1 else 0.0,
         still=float((source[old] < size).sum() / count),
+        newest=float((source == entered.roll(1))[old].sum() / count),
+        in_turn=float((ages[old] % size == 0).sum() / count),
     )
 
 
@@ -128,8 +135,9 @@ OTHER_RULE = {
     "oldest": "the ages are those of a pool from which the oldest picture leaves.",
     "always": "the ages are those of a pool into which every new picture goes, shown or not.",
 }
-IN_TURN = "places are filled in turn, or the oldest picture leaves: the place is to be drawn at random."
-LATEST = "the newest of the kept pictures leaves, and the others stay for ever: the place is to be drawn at random."
+IN_TURN = "every age is a multiple of the pool's size: places are filled in turn, and another rule was agreed on."
+LATEST = "the picture that leaves is the newest of those that are kept, always."
+NOT_LAST = "the newest of the kept pictures never leaves: does your draw reach the last place?"
 AGES = "old pictures are of other ages than this hand-out's rule makes them."
 AGREED = " Another rule was agreed on."
 
@@ -141,17 +149,18 @@ class Pool(Question):
     convention: Convention = BASE
 
     def compared(self, caller: Caller) -> Verdict:
-        held, text = {*self.criteria}, ""
+        held, text, always = {*self.criteria}, "", self.convention.leaves == "always"
         for pictures, size in self.shown.cases:
             try:
                 said, found = caller.call(self.name, fresh((pictures, size)))
             except Crashed as crash:
                 return Verdict("✗", 0, f"{crash}.")
             if said.get("error"):
-                return Verdict("✗", 0, f"on a stream that the example lacks, {self.failed(said, shown=False).text}")
+                fault = f"on a stream that the example lacks, {self.failed(said, shown=False).text}"
+                return Verdict("✗", 0, text or fault, bool(text))
             if fault := self.unlike(found, {"your answer": pictures}):
                 return Verdict("✗", 0, fault)
-            lost, told = self.lost(seen(pictures, found["your answer"], size), size)
+            lost, told = self.lost(seen(pictures, found["your answer"], size, always), size)
             held, text = held - lost, text or told
         return Verdict("✗", self.merit(held), text, True) if text else Verdict("✓", self.marks, "right.")
 
@@ -160,10 +169,14 @@ class Pool(Question):
         c = self.convention
         if now.unknown or now.early:
             return {*self.criteria}, UNKNOWN if now.unknown else EARLY
-        if now.old in (0.0, 1.0):
-            return {*self.criteria} - {"honest"}, ALWAYS_OLD if now.old else NEVER
+        if now.old == 0:
+            return {*self.criteria}, NEVER  # there is no pool
+        if now.old == 1:
+            return {*self.criteria} - {"honest"}, ALWAYS_OLD
         if now.still > 0.5:
             return {"size", "ages"}, STILL
+        if now.newest > 0.9:
+            return {"size", "ages"}, LATEST
         age, spread = expected(replace(c, old=now.old), size)  # a wrong share is marked once
         aged = off(now.age, age) > 0.1 or off(now.spread, spread) > 0.25
         large, small = now.most > size, now.most < size
@@ -172,14 +185,17 @@ class Pool(Question):
             large = large or (geometric and now.age > 1.1 * size)
             small = now.most <= size // 2 or (geometric and now.age < 0.9 * size)
         other = self.other_rule(now, size) if aged else ""
+        never_last = c.leaves != "oldest" and now.newest < 0.3 / size
         signs = [
             (LARGE, "size", now.most > size),
             (STAYS, "ages", now.twice > 0.02),
+            (IN_TURN, "ages", now.in_turn > 0.6),
             (other, "ages", bool(other)),
             (SMALL, "size", small and not other),
             (NEW_FIRST, "honest", not now.new_first),
             (self.of_share(now), "share", abs(now.old - c.old) > 0.04),
             (LARGE, "size", large and not other),
+            (NOT_LAST, "ages", never_last),
             (AGES, "ages", aged),
         ]
         lost = {criterion for _, criterion, wrong in signs if wrong}
@@ -257,6 +273,35 @@ def wrong(c: Convention) -> dict[str, list[Function]]:
         shown[1:size] = pictures[0]
         return shown
 
+    def queue(leaving: Callable[[int], int]) -> Callable[[Tensor, int], Tensor]:
+        """Pictures stand in the order in which they came; leaving(now) says which one goes."""
+
+        def function(pictures: Tensor, size: int) -> Tensor:
+            coins = (rand(len(pictures)) < c.old).tolist()
+            kept: list[int] = []
+            shown = [*range(len(pictures))]
+            for new, old in enumerate(coins):
+                if len(kept) < size:
+                    kept.append(new)
+                elif old or c.leaves == "always":
+                    left = kept.pop(leaving(size))
+                    kept.append(new)
+                    shown[new] = left if old else new
+            return pictures[shown]
+
+        return function
+
+    def in_turn(pictures: Tensor, size: int) -> Tensor:
+        """Place after place is filled, whether its picture is shown or stays."""
+        coins, shown = (rand(len(pictures)) < c.old).tolist(), [*range(len(pictures))]
+        kept = shown[:size]
+        for new in range(size, len(pictures)):
+            if coins[new]:
+                shown[new] = kept[new % size]
+            if coins[new] or c.leaves == "always":
+                kept[new % size] = new
+        return pictures[shown]
+
     return {
         UNKNOWN: [
             lambda pictures, size: (pictures + pictures.roll(1, 0)) / 2 if len(pictures) > size else pictures,
@@ -276,4 +321,7 @@ def wrong(c: Convention) -> dict[str, list[Function]]:
             lambda pictures, size: pooled(c, pictures, 2 * size),
         ],
         SMALL: [lambda pictures, size: pooled(c, pictures, size // 2)],
+        IN_TURN: [in_turn],
+        LATEST: [queue(lambda size: -1)],
+        NOT_LAST: [queue(lambda size: int(randint(size - 1, ())))] * (c.leaves != "oldest"),
     } | {text + AGREED: [other(leaves=leaves)] for leaves, text in OTHER_RULE.items() if leaves != c.leaves}

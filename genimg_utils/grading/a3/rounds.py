@@ -107,6 +107,24 @@ def all_at_once(c: Convention, xs: Tensor, ys: Tensor, *every: Any, signs: tuple
         optimiser.step()
 
 
+def leaking(c: Convention, xs: Tensor, ys: Tensor, *every: Any, all_of_it: bool = False) -> None:
+    """Both players go back before one moves, through translations that are not detached.
+
+    all_of_it: whether the discriminators keep what the generators' loss left in them, too.
+    """
+    *two, D_X, D_Y = every
+    G, F = c.pair(two)
+    opt_GF, opt_D = SGD(weights(G, F), lr=c.rates[0]), SGD(weights(D_X, D_Y), lr=c.rates[1])
+    for x, y in zip(xs, ys, strict=True):
+        opt_GF.zero_grad()
+        opt_D.zero_grad()
+        of.total(c, x, y, *every).backward()
+        clear(opt_D, not all_of_it)
+        of_discriminators(c, x, y, F(y), G(x), D_X, D_Y).backward()
+        opt_GF.step()
+        opt_D.step()
+
+
 def play(c: Convention, seed: str) -> Question:
     draw, shown = drawing(f"{seed}/play"), drawing("example/play")
 
@@ -126,6 +144,24 @@ def play(c: Convention, seed: str) -> Question:
         rest = of.cycle(c, x, y, *two) + of.identity(c, x, y, *two)
         return rest - of_discriminators(c, x, y, F(y), G(x), D_X, D_Y)
 
+    def exchanged(c: Convention, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor, *D: Any) -> Tensor:
+        return of_discriminators(c, fake_x, fake_y, x, y, *D)
+
+    def other_reals(c: Convention, x: Tensor, y: Tensor, *rest: Any) -> Tensor:
+        return of_discriminators(c, y, x, *rest)
+
+    def other_domains(c: Convention, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor, *D: Any) -> Tensor:
+        return of_discriminators(c, x, y, fake_x, fake_y, *D[::-1])
+
+    def merged(times: bool) -> Function:
+        """All batches as one; times: whether its step is as long as theirs together."""
+
+        def function(xs: Tensor, ys: Tensor, *every: Any) -> None:
+            rates = (c.rates[0] * len(xs), c.rates[1] * len(xs)) if times else c.rates
+            rounds(replace(c, rates=rates), xs.flatten(0, 1)[None], ys.flatten(0, 1)[None], *every)
+
+        return function
+
     others = {
         "old": "the discriminators move second, on translations drawn before the generators moved. Another order was "
         "agreed on.",
@@ -144,17 +180,29 @@ def play(c: Convention, seed: str) -> Question:
             clear_GF=False
         ),
         "the discriminators' loss reaches the generators, which learn to be seen through: detach what they drew, and "
-        "clear gradients.": varied(clear_GF=False, attached=True),
+        "clear gradients.": [
+            *(varied(clear_GF=False, attached=True) if c.order != "old" else []),  # there PyTorch itself objects
+            lambda *a: leaking(c, *a),
+            lambda *a: leaking(c, *a, all_of_it=True),
+        ],
         "all four move at once, along one loss: each player has a step of its own, against the other as it is then.": [
             lambda *a: all_at_once(c, *a)
-        ],
+        ] * (c.order != "old"),  # there it is that the discriminators' gradients are not cleared
         "the generators climb the discriminators' loss, and have a loss of their own.": varied(aim=minimax),
         "the discriminators climb their loss, and are to descend.": varied(judge=lambda *a: -of_discriminators(*a)),
         "the generators climb their loss, and are to descend.": varied(aim=lambda *a: -of.total(*a)),
         "both players have each other's rate.": varied(replace(c, rates=(rate_D, rate_GF))),
         "both players have the generators' rate.": varied(replace(c, rates=(rate_GF, rate_GF))),
         "both players have the discriminators' rate.": varied(replace(c, rates=(rate_D, rate_D))),
+        "the discriminators' slopes are half or twice what they should be: part 1 has their loss.": [
+            *varied(judge=lambda *a: of_discriminators(*a) / 2), *varied(judge=lambda *a: 2 * of_discriminators(*a)),
+        ],
         "each discriminator is shown the translations that the other should judge.": varied(crossed=True),
+        "each discriminator is shown the other domain's real pictures.": varied(judge=other_reals),
+        "each discriminator has the other's part: D_X judges what lies in X, or should.": varied(judge=other_domains),
+        "real pictures and translations have each other's label. Look at the order of loss_D's arguments.": varied(
+            judge=exchanged
+        ),
         "F moves after G, against the moved G: both generators move together.": varied(apart=True),
         "that is not plain gradient descent: it was agreed on, so that weights can be compared.": varied(
             optimiser=Adam
@@ -162,11 +210,16 @@ def play(c: Convention, seed: str) -> Question:
         "only the first batch is used.": [
             lambda xs, ys, *every: rounds(c, xs[:1].expand_as(xs), ys[:1].expand_as(ys), *every)
         ],
+        "all batches are used as one: each has a round of its own.": [merged(False), merged(True)],
         "only the first round is played.": [lambda xs, ys, *every: rounds(c, xs[:1], ys[:1], *every)],
         "the generators' loss lacks the cycle.": varied(aim=without(cycle=(0.0, 0.0))),
         "the generators' loss lacks the identity loss.": varied(aim=without(keep=0.0)),
+        "the generators' loss lacks the cycle and the identity loss.": varied(
+            aim=without(cycle=(0.0, 0.0), keep=0.0)
+        ),
         "the cycle is there in one direction only.": varied(aim=without(cycle=(c.cycle[0], 0.0)))
         + varied(aim=without(cycle=(0.0, c.cycle[1]))),
+        "no network has moved: change the four that are handed over, and no copies of them.": varied(trained=()),
         "the generators do not move.": varied(trained=(2, 3)),
         "the discriminators do not move.": varied(trained=(0, 1)),
     }  # fmt: skip
