@@ -251,13 +251,13 @@ def field(c: Convention, seed: str) -> Question:
         title="What a patch discriminator sees",
         read="chapter 08, section 9",
         holds="four whole or half numbers: side 1 and step 1 without a layer, the kernel's side with one",
-        task="`field(kernels, strides, paddings, size)` returns four numbers, `[4]`, about convolutions of these "
-        f"sizes, `[L]` each, listed from {first} on: the side of the square of pixels that one output sees; how "
-        f"many pixels further the next output's square lies; {MARKS[c.mark]}, along one side, where the picture's "
-        "pixels are 0, 1, 2, … and places on the padding are below 0; and how many outputs a side there are for a "
-        "picture of `size` pixels a side. Padding counts as pixels that are seen.",
+        task="`field(kernels, strides, paddings, size)` returns four numbers, `[4]`, about L convolutions. `kernels`, "
+        f"`strides` and `paddings`, `[L]` each, begin with {first}. Wanted are the side of the square of pixels that "
+        f"one output sees; how many pixels further the next output's square lies; {MARKS[c.mark]}, along one side, "
+        "where the picture's pixels are 0, 1, 2, … and places on the padding are below 0; and how many outputs a side "
+        "there are for a picture of `size` pixels a side. Padding counts as pixels that are seen.",
         stub="def field(kernels, strides, paddings, size):\n"
-        '    """Side, step, place of output 0, outputs a side, [4]; the sizes are [L]."""',
+        '    """Side, step, place of output 0, outputs a side, [4]; the lists are [L]."""',
         reference=lambda k, s, p, size: numbers(c, *looked(layers_of(c, k, s, p), size)),
         example=case(3, shown),
         criteria={

@@ -229,8 +229,8 @@ def question(c: Convention, seed: str) -> Pool:
         read="chapter 08, section 11",
         holds="each picture that is shown came in, now or before, and at most `size` are kept",
         task="`pooled(pictures, size)` sends a stream of pictures `[T, P]` through a pool, one by one, and returns "
-        "what the discriminator is shown, `[T, P]`. The pool is empty at first. While it keeps fewer than `size` "
-        f"pictures, each new one is kept, and shown. Once it is full: {rule(c)}. Draw with `torch.rand`, "
+        "what the discriminator is shown, `[T, P]`. At every call the pool is empty at first. While it keeps fewer "
+        f"than `size` pictures, each new one is kept, and shown. Once it is full: {rule(c)}. Draw with `torch.rand`, "
         "`torch.randint` or as you like: the grader looks at how the pool behaves.",
         stub='def pooled(pictures, size):\n    """What D is shown of a stream of pictures [T, P], [T, P]."""',
         reference=lambda *a: pooled(c, *a),

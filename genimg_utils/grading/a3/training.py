@@ -177,9 +177,10 @@ def train(c: Convention, seed: str) -> Training:
         holds="",
         task=f"`train(x, y, {c.two()})` trains both generators in place on unpaired points `x` and `y`, `[N, 2]`, and "
         "returns nothing. Both begin close to doing nothing. Discriminators are yours to make, and any loss may be "
-        f"used. The gate: on held-out points, G and F are both less than {GATE} from the truth on average, as a "
-        f"share of the domain's width, and round trips come back to within {RETURN}. The reference takes {STEPS:,} "
-        "steps of 64 points and a few seconds; the grader waits for 60.",
+        f"used. Distances are means over held-out points, as shares of the width of the domain in which they are: the "
+        "root of the sum of its two variances. The gate: G and F are both less than "
+        f"{GATE} from the truth, and round trips come back to within {RETURN}. Halfway is less than {HALFWAY} from the "
+        f"truth. The reference takes {STEPS:,} steps of 64 points and a few seconds; the grader waits for 60.",
         stub=f'def train(x, y, {c.two()}):\n    """Trains both generators in place on unpaired points [N, 2]."""',
         reference=lambda *_: None,
         example=(),
