@@ -323,6 +323,18 @@ def of_losses(c: Convention) -> list[tuple[str, str, str]]:
         ("loss_D", f"{head}({over(c, f'(real - {b}).abs()')} + {over(c, f'(fake - {a}).abs()')}){half}", "square"),
         ("loss_D", swapped(right, ("(real - ", "(real.detach() - "), ("(fake - ", "(fake.detach() - ")),
          "no gradient"),
+        ("loss_D", f"{head}fake.mean() - real.mean()", "Wasserstein"),
+        ("loss_D", f"{head}torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()", "hinge"),
+        ("loss_D", f"{head}((real - {b}).norm(dim=1).mean() + (fake - {a}).norm(dim=1).mean()){half}",
+         "root was taken"),
+        ("loss_D", f"{head}{over(c, f'torch.cat([(real - {b}) ** 2, (fake - {a}) ** 2])')}", "thrown together"),
+        ("loss_D", f"{head}({of_real} - {of_fake}){half}", "subtracted"),
+        ("loss_D", f"{head}(((real - {b}) ** 2).sum() + ((fake - {a}) ** 2).sum()){half}", "mean over the batch"),
+        ("loss_G", G.replace(f"- {aim}", f"+ {aim}"), "wrong sign"),
+        ("loss_G", "def loss_G(fake):\n    return -fake.mean()", "Wasserstein"),
+        ("loss_G", f"def loss_G(fake):\n    return {over(c, f'(fake - {aim}) ** 2')} ** 0.5", "root was taken"),
+        ("loss_G", f"def loss_G(fake):\n    return ((fake - {aim}) ** 2).sum()", "mean over the batch"),
+        ("loss_G", f"def loss_G(fake):\n    return (fake.mean() - {aim}) ** 2", "before the square"),
         ("loss_G", G.replace(f"- {aim}", f"- {b}"), "label of real ones"),
         ("loss_G", G.replace(f"- {aim}", f"- {a}"), "help it"),
         ("loss_G", f"def loss_G(fake):\n    return -{over(c, f'(fake - {a}) ** 2')}", "no lower end"),
@@ -345,7 +357,33 @@ def of_terms(c: Convention) -> list[tuple[str, str, str]]:
     other_mean = Convention(**{**vars(c), "added": not c.added})
     l1 = Convention(**{**vars(c), "norm": "L1", "keep_norm": "L1"})
     fool = "loss_G(D_Y(G(x))) + loss_G(D_X(F(y)))"
+    judge = f"{judged(c, 'D_Y', 'y', 'G(x)')} + {judged(c, 'D_X', 'x', 'F(y)')}"
+    cycled, kept_too = f"cycle(x, y, {two})", f"identity(x, y, {two})"
+    by_critics = loss_D(c)[0] + "\n" + every
+    to_x, to_y = f"{c.keep} * {far(c, c.keep_norm, 'F(x)', 'x')}", f"{c.keep} * {far(c, c.keep_norm, 'G(y)', 'y')}"
     return [
+        ("cycle", f"{back}{(wx + wy) / 2} * ({far(c, c.norm, 'xx', 'x')} + {far(c, c.norm, 'yy', 'y')})",
+         "same weight"),
+        ("cycle", f"{head}    a, b = torch.cat([F(G(x)), G(F(y))]), torch.cat([x, y])\n"
+         f"    return {wx + wy} * {far(c, c.norm, 'a', 'b')}", "thrown together"),
+        ("cycle", f"{back}{wx} * {far(c, c.norm, 'xx', 'G(x)')} + {wy} * {far(c, c.norm, 'yy', 'F(y)')}",
+         "the picture that went out"),
+        ("cycle", f"{back}{wx} * (xx - x).norm(dim=1).mean() + {wy} * (yy - y).norm(dim=1).mean()", "root was taken"),
+        ("cycle", f"{back}{x_way} * len(x) + {y_way} * len(y)", "mean over the batch"),
+        ("identity", f"{kept}    xx, yy = F(y), G(x)\n"
+         f"    return {c.keep} * ({far(c, c.keep_norm, 'yy', 'y')} + {far(c, c.keep_norm, 'xx', 'x')})", "pairs"),
+        ("identity", f"{kept}    a, b = torch.cat([G(y), F(x)]), torch.cat([y, x])\n"
+         f"    return {2 * c.keep} * {far(c, c.keep_norm, 'a', 'b')}", "thrown together"),
+        ("identity", f"{kept}    return {wx} * {to_x} + {wy} * {to_y}", "own alone"),
+        ("identity", f"{kept}    return {to_x} - {to_y}", "subtracted"),
+        ("total", swapped(by_critics, (fool, judge)), "discriminators' loss is in it"),
+        ("total", swapped(by_critics, (fool, f"-({judge})")), "climb"),
+        ("total", swapped(every, (fool, "loss_G(D_X(F(G(x)))) + loss_G(D_Y(G(F(y))))")), "round trips"),
+        ("total", swapped(every, ("return fool + ", "return 0.5 * (fool + "), (f"+ {kept_too}", f"+ {kept_too})")),
+         "whole is halved"),
+        ("total", swapped(every, (f"+ {cycled}", f"+ cycle(x, y, {turned})")), "wrong order"),
+        ("total", swapped(every, (f"+ {kept_too}", f"+ identity(y, x, {two})")), "wrong order"),
+        ("total", swapped(every, (fool, "loss_G(torch.cat([D_Y(G(x)), D_X(F(y))]))")), "averaged"),
         ("cycle", f"{back}{x_way}", "nothing asks G"),
         ("cycle", f"{back}{y_way}", "nothing asks F"),
         ("cycle", f"{back}{wy} * {far(c, c.norm, 'xx', 'x')} + {wx} * {far(c, c.norm, 'yy', 'y')}",
@@ -391,7 +429,20 @@ def of_fields(c: Convention) -> list[tuple[str, str, str]]:
     late = "        side += (k - 1) * step\n        start -= p * step\n        step *= s\n"
     mark = {"start": "start", "end": "start + side - 1", "middle": "start + (side - 1) / 2"}[c.mark]
     place = f"[side, step, {mark}, n]"
+    count = "n + 2 * p - k) // s + 1"
     return [
+        ("field", swapped(forward, ("step *= s", "step += s")), "multiply"),
+        ("field", swapped(forward, ("start -= p * step", "start -= 2 * p * step")), "padding of one side"),
+        ("field", swapped(forward, ("start -= p * step\n        step *= s", "step *= s\n        start -= p * step")),
+         "as far apart as"),
+        ("field", swapped(forward, ("(n + 2 * p - k) // s", "-(-(n + 2 * p - k) // s)")),
+         "rounded down"),
+        ("field", swapped(forward, (place, f"[side, step, {mark}, n * n]")), "one side"),
+        ("field", swapped(forward, (place, f"[side, step, {mark}, size // step]")), "leaves the kernels out"),
+        ("field", swapped(forward, (place, f"[side**2, step, {mark}, n]")), "how many pixels it holds"),
+        ("field", swapped(forward, (place, f"[side + start, step, {mark}, n]")), "seen, too"),
+        ("field", swapped(forward, (place, f"[side, step, {mark} + (n - 1) * step, n]")), "last output's"),
+        ("field", swapped(forward, ("(k - 1) * step", "k * step"), (f"({count}", "(n + p - k) // s + 1")), "add up"),
         ("field", turned, "wrong end"),
         ("field", swapped(forward, (late, early)), "spread its own kernel"),
         ("field", swapped(forward, ("    return", "    side = 1 + int((kernels - 1).sum())\n    return")),
@@ -413,7 +464,26 @@ def of_pools(c: Convention) -> list[tuple[str, str, str]]:
     buffer = "    pool = pictures[:size].clone()\n    shown = pictures.clone()\n"
     loop = f"    for t in range(size, len(pictures)):\n        if random.random() < {p}:\n"
     i = "            i = random.randrange(size)\n"
+
+    def leaves(chosen: str, place: str = "") -> str:
+        """A pool in which this one of those that are kept leaves, its place taken or closed up."""
+        turn = (
+            f"        i = {chosen}\n        show = new\n        if random.random() < {p}:\n            show = kept[i]\n"
+        )
+        gone = "kept[i] = new" if place else "kept = kept[:i] + kept[i:][1:] + [new]"
+        turn += f"        {gone}\n" if c.leaves == "always" else f"            {gone}\n"
+        begin = "    kept, out = [], []\n    for t, new in enumerate(pictures):\n        if len(kept) < size:\n"
+        begin += "            kept.append(new)\n            out.append(new)\n            continue\n"
+        return f"{head}{begin}{turn}        out.append(show)\n    return torch.stack(out)"
+
     return [
+        ("pooled", leaves("size - 1"), "newest of those that are kept"),
+        ("pooled", leaves("t % size", "its own"), "filled in turn"),
+        ("pooled", leaves("random.randrange(size - 1)"), "reach the last place" if c.leaves != "oldest" else "Another"),
+        ("pooled", f"KEPT = []\n{swapped(right, ('kept, out = [], []', 'kept, out = KEPT, []'))}", "begins empty"),
+        ("pooled", f"{head}{buffer}    rows = [*pictures[:size]]\n    for t in range(size, len(pictures)):\n"
+         f"        i = random.randrange(size)\n        rows.append(pool[i] if random.random() < {p} else pictures[t])\n"
+         "        pool[i] = pictures[t]\n    return torch.stack(rows)", "one tensor"),
         ("pooled", f"{head}    return pictures", "only new pictures"),
         ("pooled", f"{head}{buffer}{loop}{i}            pool[i] = pictures[t]\n            shown[t] = pool[i]\n"
          "    return shown", "overwritten"),
@@ -441,6 +511,10 @@ def of_rounds(c: Convention) -> list[tuple[str, str, str]]:
     right, by_grad = play(c)[0], play(c)[1]
     rate_GF, rate_D = c.rates
     draw = "fake_y, fake_x = G(p).detach(), F(q).detach()"
+    every_player = f"{c.two()}, D_X, D_Y"
+    D = f"{judged(c, 'D_Y', 'q', 'fake_y')} + {judged(c, 'D_X', 'p', 'fake_x')}"
+    other_labels = f"{judged(c, 'D_Y', 'fake_y', 'q')} + {judged(c, 'D_X', 'fake_x', 'p')}"
+    other_reals = f"{judged(c, 'D_Y', 'p', 'fake_y')} + {judged(c, 'D_X', 'q', 'fake_x')}"
     every = [
         ("play", swapped(right, ("        opt_D.zero_grad()\n", "")), "not cleared before"),
         ("play", swapped(right, (f"lr={rate_GF}", f"lr={rate_D}")), "discriminators' rate"),
@@ -453,6 +527,16 @@ def of_rounds(c: Convention) -> list[tuple[str, str, str]]:
          "plain gradient descent"),
         ("play", swapped(right, ("zip(x, y)", "zip(x[:1], y[:1])")), "first round"),
         ("play", swapped(by_grad, (f"w.sub_({rate_D}", f"w.add_({rate_D}")), "discriminators climb"),
+    ]  # fmt: skip
+    every += [
+        ("play", swapped(right, (f"({D}).backward()", f"(({D}) / 2).backward()")), "half or twice"),
+        ("play", swapped(right, (D, other_labels)), "each other's label"),
+        ("play", swapped(right, ("    opt_G = ", f"    {c.two()}, D_X, D_Y = map(copy.deepcopy, ({every_player}))\n"
+                                 "    opt_G = ")), "no copies"),
+        ("play", swapped(right, ("zip(x, y)", "[(x.flatten(0, 1), y.flatten(0, 1))]")), "used as one"),
+        ("play", swapped(right, ("return fool + ", "return fool + 0 * ("), (f"identity(x, y, {c.two()})\n\n\n",
+                         f"identity(x, y, {c.two()}))\n\n\n")), "the cycle and the identity loss"),
+        ("play", swapped(right, (D, other_reals)), "other domain's real"),
     ]  # fmt: skip
     every += [
         ("play", play(Convention(**{**vars(c), "order": order}))[0], "Another order")

@@ -81,7 +81,7 @@ class Measured(NamedTuple):
 
     error: of G(x) from the truth, or of F(y), whichever is larger; cycle: what does not come back; moved: how far G
     moves x; exchanged: the error if G and F had each other's place; spread: width of G(x); look: the energy distance
-    of G(x) from Y, 0 where they are alike.
+    of G(x) from Y, 0 where they are alike; idle: that of x.
     """
 
     error: float
@@ -90,6 +90,7 @@ class Measured(NamedTuple):
     exchanged: float
     spread: float
     look: float
+    idle: float
 
 
 def measured(G: nn.Module, F: nn.Module, of_points: Domains) -> Measured:
@@ -102,12 +103,13 @@ def measured(G: nn.Module, F: nn.Module, of_points: Domains) -> Measured:
     with torch.no_grad():
         to_y, to_x, back = G(x), F(y), F(G(x))
         values = (
-            max(far(to_y, y, wide_y), far(to_x, x, wide_x)),
+            torch.maximum(far(to_y, y, wide_y), far(to_x, x, wide_x)),  # no number where one is none
             far(back, x, wide_x),
             far(to_y, x, wide_x),
-            max(far(G(y), x, wide_x), far(F(x), y, wide_y)),
+            torch.maximum(far(G(y), x, wide_x), far(F(x), y, wide_y)),
             to_y.std(dim=0).norm() / wide_y,
             energy(to_y[:1000], y[1000:]) / wide_y,
+            energy(x[:1000], y[1000:]) / wide_y,
         )
     return Measured(*(float(v) for v in values))
 
@@ -152,6 +154,7 @@ class Training(Question):
             EXCHANGED: now.exchanged < HALFWAY,
             SPOT: now.spread < 0.4,
             NOTHING: now.moved < 0.2,
+            AWAY: now.look > now.idle,
             NO_RETURN: now.cycle > LOST,
             UNLIKE: now.look > 0.02,
             OTHER_MAP: now.error > HALFWAY,
@@ -161,12 +164,20 @@ class Training(Question):
 
 GONE = "The points have left the plane that you see: is a sign turned, or a rate too large?"
 EXCHANGED = "G and F have each other's task: look at the order of the arguments."
-SPOT = "G draws everything to one place: nothing spreads it out."
-NOTHING = "G still does next to nothing: does a discriminator pull at it, and is it trained itself?"
+SPOT = "G draws everything to one place: nothing spreads it out. Points at the same place of x and y are no pairs."
+NOTHING = (
+    "G still does next to nothing: does the other domain's discriminator pull at it, is that one trained itself, or "
+)
+NOTHING += "does an identity loss hold G?"
+AWAY = "G(x) looks less like Y than x does: is it pulled to the label of real points, and by the discriminator of Y?"
 NO_RETURN = "Round trips do not come back: is the cycle in your loss, in both directions?"
-UNLIKE = "Translations do not look like the other domain yet: more steps, or a better discriminator."
+UNLIKE = (
+    "Translations do not look like the other domain yet: more steps, or a better discriminator, trained beside them."
+)
 OTHER_MAP = "Translations look right and come back, and are wrong: another map without loss, far from doing nothing."
-SHORT = "Nearly: more steps, or rates that fall to 0 at the end, may do."
+SHORT = (
+    "Nearly: more steps, rates that fall to 0 at the end, or a loss that sees more of Y than mean and spread may do."
+)
 
 
 def train(c: Convention, seed: str) -> Training:
