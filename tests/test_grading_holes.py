@@ -1,12 +1,16 @@
 """Holes in the grader that someone found who had not written it, each closed; tested without a student's process."""
 
+import ctypes
 import io
 import json
 import math
 import os
+import platform
 import socket
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,9 @@ from genimg_utils.grading import __main__ as door
 from genimg_utils.grading import (
     a1,
     a2,
+    a3,
     adapters,
+    confine,
     folder,
     grade,
     gradebook,
@@ -382,3 +388,184 @@ def test_a_training_handed_in_as_it_was_given_earns_no_part_of_its_marks(monkeyp
     for broken, earned in [(train, 0), (None, 5)]:
         caller = InProcess(train=train)
         assert replace(question, broken=broken).judge(caller).earned == earned
+
+
+# --- what a second one found ---
+
+
+METADATA = {
+    "half a character": '{"cell_type": "markdown", "metadata": {"genimg": {"text": "\\ud800"}}, "source": "x"}',
+    "deep": '{"cell_type": "code", "metadata": {}, "source": "x = 1"}',
+}
+
+
+def test_one_notebook_of_odd_metadata_stops_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that no file can hold, lists in lists in place of words, a file that nobody may read."""
+    monkeypatch.setattr(grade, "Session", Recorder)
+    read_bytes = Path.read_bytes
+
+    def locked(path: Path) -> bytes:
+        if path.name == "locked.ipynb":
+            raise PermissionError(path.name)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", locked)
+    class_, deep = tmp_path / "class", "[" * 900 + "]" * 900
+    class_.mkdir()
+    for name, metadata in {
+        "ann": "{}",
+        "handout": f'{{"genimg": {{"handout": {deep}}}}}',
+        "kernel": f'{{"kernelspec": {{"language": {deep}}}}}',
+    }.items():
+        cells = ", ".join(METADATA.values())
+        (class_ / f"{name}.ipynb").write_text(f'{{"cells": [{cells}], "metadata": {metadata}}}')
+    write(class_ / "locked.ipynb", "x = 1")
+    reports = folder.grade_all("a2", class_, "order", tmp_path / "out", jobs=1)
+    assert {name: r["marks"] for name, r in reports.items()} == {"ann": 75, "handout": 75, "kernel": 75, "locked": 0}
+    assert reports["ann"]["words"] == {"?": "x"}
+    assert (tmp_path / "out/similar.csv").exists()
+    assert (tmp_path / "out/summary.html").exists()
+
+
+def test_room_is_looked_at_while_an_answer_comes_in_drops(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A process that says a byte now and then is waited for, and may not fill the disk meanwhile."""
+
+    def full(*_: Any) -> None:
+        raise sandbox.Ended("your code filled its folder")
+
+    monkeypatch.setattr(sandbox, "require_room", full)
+    child = object.__new__(sandbox.Child)
+    child.scratch, (child.channel, theirs) = tmp_path, socket.socketpair()
+    child.process, child.waited = subprocess.Popen(["sleep", "0"]), 0.0
+    drops = threading.Thread(target=lambda: [(theirs.send(b"x"), time.sleep(0.2)) for _ in range(10)])
+    drops.start()
+    with pytest.raises(sandbox.Ended, match="filled its folder"):
+        child.read(10, (time.monotonic(), 0.0), 30.0)
+    drops.join()
+    child.process.wait()
+    theirs.close()
+    child.channel.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system tells nothing of these")
+def test_files_are_counted_that_are_memory_alone_or_one_threads_own(tmp_path: Path) -> None:
+    libc, held, over = ctypes.CDLL(None, use_errno=True), threading.Event(), threading.Event()
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, *[ctypes.c_size_t] * 5]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+    def nameless() -> int:
+        file = os.open(tmp_path / "gone", os.O_RDWR | os.O_CREAT)
+        os.ftruncate(file, sandbox.SCRATCH_BYTES + 1)
+        os.unlink(tmp_path / "gone")
+        return file
+
+    maps = []
+    for _ in range(5):
+        file = nameless()
+        maps.append(libc.mmap(None, 4096, 3, 1, file, 0))
+        os.close(file)
+    with pytest.raises(sandbox.Ended, match="filled its folder"):
+        sandbox.require_room(tmp_path, os.getpid())
+    for place in maps:
+        libc.munmap(place, 4096)
+    sandbox.require_room(tmp_path, os.getpid())
+
+    def alone() -> None:
+        if libc.syscall(436, 5000, 5001, 2) == 0:  # close_range, descriptors of its own
+            nameless()
+        held.set()
+        over.wait(10)
+
+    thread = threading.Thread(target=alone)
+    thread.start()
+    held.wait(10)
+    try:
+        with pytest.raises(sandbox.Ended, match="filled its folder"):
+            sandbox.require_room(tmp_path, os.getpid())
+    finally:
+        over.set()
+        thread.join()
+
+
+CALLS = """
+import ctypes, fcntl, os, platform, socket
+from genimg_utils.grading import confine
+libc, parent = ctypes.CDLL(None, use_errno=True), os.getppid()
+assert confine.seccomp(libc, platform.machine())
+ours, theirs = os.pipe()
+file = os.open("x", os.O_RDWR | os.O_CREAT)
+def failed(result):
+    if result < 0: raise OSError(ctypes.get_errno(), "")
+for name, act in {
+    "owner": lambda: fcntl.fcntl(ours, 8, parent),
+    "signal": lambda: fcntl.fcntl(ours, 10, 9),
+    "owner by another way": lambda: fcntl.ioctl(ours, 0x8901, parent.to_bytes(4, "little")),
+    "lease": lambda: fcntl.fcntl(file, 1024, 0),
+    "outlive": lambda: failed(libc.prctl(1, 0, 0, 0, 0)),
+    "watch": lambda: failed(libc.inotify_init1(0)),
+    "room": lambda: os.posix_fallocate(file, 0, 1000),
+    "flags": lambda: fcntl.fcntl(ours, fcntl.F_GETFL),
+    "name": lambda: failed(libc.prctl(15, b"x", 0, 0, 0)),
+    "write": lambda: os.write(file, b"x"),
+}.items():
+    try:
+        act()
+        print(name)
+    except PermissionError:
+        pass
+"""
+
+
+def test_no_signal_reaches_the_grader_and_nothing_outlives_it(tmp_path: Path) -> None:
+    """A descriptor's owner gets a signal of its holder's choice: not every kernel's Landlock holds it back."""
+    if platform.machine() not in confine.REFUSED or sys.platform != "linux":
+        pytest.skip("the filter is one for Linux on two machines")
+    path = {"PYTHONPATH": str(sandbox.PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", CALLS], cwd=tmp_path, env=path, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.split() == ["flags", "name", "write"]
+
+
+def test_what_other_threads_computed_is_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else forty threads beside the one that the system counts for make ten minutes of one."""
+
+    class Machine:
+        def __init__(self, *_: Any) -> None: ...
+
+        def read_text(self) -> str:
+            return "2000000000 4000000000 7"
+
+        def cpu_times(self) -> tuple[float, float]:
+            return Machine.computed, 0.5
+
+    monkeypatch.setattr(sandbox, "Path", Machine)
+    monkeypatch.setattr(sandbox.psutil, "Process", Machine)
+    for Machine.computed, waiting in [(1.5, 4.0), (1.0, 4.0), (4.5, 1.0), (90.0, 0.0)]:
+        assert sandbox.waited(1) == pytest.approx(waiting)
+
+
+def test_no_cell_makes_the_list_of_copies_take_for_ever() -> None:
+    """Quotes that never end, each looked for in all that follows."""
+    start = time.monotonic()
+    similarity.phrases("'" + "\\'" * 10_000)
+    assert time.monotonic() - start < 3
+    quoted = "!echo '''\nx = a + b + c"  # the line is left out where the cell is run, too
+    assert similarity.phrases(quoted) == similarity.phrases("x = a + b + c") != set()
+
+
+def test_a_copy_cannot_hide_in_code_of_no_use(tmp_path: Path) -> None:
+    own = "\n".join(f"answer_{n} = {n} * first + second" for n in range(40))
+    junk = "\n".join(f"unused_{n} = {n} - other / third" for n in range(400))
+    found = {"ann": own, "bob": own + "\n" + junk, "eve": "x = 1\ny = x + 2 * x\nz = y"}
+    every = {name: write(tmp_path / f"{name}.ipynb", source) for name, source in found.items()}
+    assert [pair[1:] for pair in similarity.shares(every)] == [("ann", "bob")]
+
+
+def test_one_network_of_no_numbers_does_not_hide_behind_the_other() -> None:
+    """Of two numbers, Python's larger one is the first where the second is none."""
+    question = a3.MAKERS[-1](a3.drawn(SEED), SEED)
+    points = a3.training.domains(question.seed)
+    now = a3.training.measured(lambda x: points.true, lambda y: math.nan * y, points)
+    assert math.isnan(now.error)
+    assert question.worth(now).earned == 0

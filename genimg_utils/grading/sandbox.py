@@ -1,6 +1,7 @@
 """One student's process, seen from outside: started, asked, timed, and ended."""
 
 import builtins
+import glob
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from typing import Any
 import psutil
 
 from genimg_utils.grading import wire
+from genimg_utils.grading.confine import FILE_BYTES
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SCRATCH_BYTES, SCRATCH_FILES, THREADS = 200_000_000, 5_000, 128
@@ -74,23 +76,25 @@ class Child:
 
     def since(self, start: tuple[float, float]) -> float:
         """Seconds that went by, less those in which the process waited for others to leave it a core; never under a
-        tenth of all."""
+        tenth of all, nor more than all."""
         if self.process.returncode is None:
             self.waited = waited(self.process.pid)
         every = time.monotonic() - start[0]
-        return max(every - (self.waited - start[1]), every / 10)
+        return min(max(every - (self.waited - start[1]), every / 10), every)
 
     def read(self, count: int, start: tuple[float, float], seconds: float) -> bytes:
-        data = bytearray()
+        data, looked = bytearray(), time.monotonic()
         while len(data) < count:
             left = seconds - self.since(start)
             if left <= -1:  # it speaks, and does not finish
                 raise TimeoutError
+            if time.monotonic() - looked > 1:  # of one that speaks in drops, too
+                require_room(self.scratch, self.process.pid)
+                looked = time.monotonic()
             self.channel.settimeout(max(0.01, min(left, 1.0)))
             try:
                 some = self.channel.recv(min(count - len(data), 2**20))
             except TimeoutError:
-                require_room(self.scratch, self.process.pid)
                 if left <= 0:
                     raise
                 continue
@@ -121,10 +125,14 @@ class Child:
 
 
 def waited(process: int) -> float:
-    """Seconds for which a process was ready to run and others ran, where the system tells: they are not its own."""
+    """Seconds for which a process was ready to run and others ran, where the system tells: they are not its own.
+
+    The system counts for its first thread alone. So what its other threads computed meanwhile is taken off.
+    """
     try:
-        return int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
+        computed, waiting = (int(n) / 1e9 for n in Path(f"/proc/{process}/schedstat").read_text().split()[:2])
+        return max(0.0, waiting - max(0.0, sum(psutil.Process(process).cpu_times()[:2]) - computed))
+    except (OSError, ValueError, psutil.Error):
         return 0.0
 
 
@@ -148,7 +156,7 @@ def environment(scratch: Path) -> dict[str, str]:
 def require_room(scratch: Path, process: int) -> None:
     """`Ended` where the scratch folder, or files without a name that the process keeps, hold too much, or it runs
     too many threads: limits of the system's own count neither, and threads not for every user."""
-    size = files = 0
+    files, size = 0, FILE_BYTES * mapped(scratch, process)
     for path in [*nameless(process), *below(scratch, hidden)]:
         files += 1
         try:
@@ -196,16 +204,29 @@ def unlock(folder: Path) -> None:
 
 
 def nameless(process: int) -> list[str]:
-    """Files that a process holds open and has taken out of their folder, where the system tells."""
-    held = []
-    for path in below(Path(f"/proc/{process}/fd")):
+    """Files that a process holds open and has taken out of their folder, where the system tells; a thread may have
+    some that the others lack."""
+    held = {}
+    for path in glob.iglob(f"/proc/{process}/task/*/fd/*"):
         try:
             about = os.stat(path)
         except OSError:
             continue
         if stat.S_ISREG(about.st_mode) and not about.st_nlink:
-            held.append(path)
-    return held
+            held[about.st_ino] = path
+    return [*held.values()]
+
+
+def mapped(scratch: Path, process: int) -> int:
+    """How many files of its folder a process keeps as memory alone, without a name: nobody tells their size."""
+    for path in glob.iglob(f"/proc/{process}/task/*/maps"):
+        try:
+            lines = Path(path).read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        if lines:  # a thread that has ended has none, and all others the same
+            return len({x.split()[4] for x in lines if str(scratch) in x and x.endswith(" (deleted)")})
+    return 0
 
 
 def sentence(error: Exception, seconds: float) -> str:

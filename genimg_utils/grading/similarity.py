@@ -10,19 +10,20 @@ from pathlib import Path
 from genimg_utils.grading import submission
 from genimg_utils.grading.report import harmless
 
-RUN, LEAST, COMMON = (
-    6,
-    0.5,
-    0.2,
-)  # tokens that make a phrase; share that is listed; share of the class that has a phrase
+RUN = 6  # tokens that make a phrase
+LEAST, COMMON = 0.5, 0.2  # share that is listed; share of the class that has a phrase
+FEW = 100  # phrases that a share is of, at least
 
 
 def phrases(source: str) -> set[tuple[str, ...]]:
     """Every run of a few tokens, names and comments as they stand, layout aside."""
     words = []
+    own = "\n".join(line for line in source.split("\n") if not line.lstrip().startswith(("%", "!")))
     layout = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
     try:
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        for token in tokenize.generate_tokens(io.StringIO(own).readline):
+            if token.type == tokenize.ERRORTOKEN:  # nothing in such a cell counts, and each may be looked for in all
+                break  # that follows
             if token.type not in layout:
                 words.append(token.string)
     except (tokenize.TokenError, SyntaxError):
@@ -31,7 +32,8 @@ def phrases(source: str) -> set[tuple[str, ...]]:
 
 
 def shares(found: Mapping[str, Path]) -> list[tuple[float, str, str]]:
-    """Pairs of students by the share of phrases that both have and few others do, the largest first."""
+    """Pairs of students by the share of phrases that both have and few others do, of those of the one who has fewer,
+    so that a copy cannot hide in code of no use; the largest first."""
     said: dict[str, set[tuple[str, ...]]] = {}
     for student, path in found.items():
         try:
@@ -42,8 +44,7 @@ def shares(found: Mapping[str, Path]) -> list[tuple[float, str, str]]:
     rare = {student: {p for p in own if counts[p] <= max(2, COMMON * len(said))} for student, own in said.items()}
     pairs = []
     for one, other in combinations(said, 2):
-        either = rare[one] | rare[other]
-        share = len(rare[one] & rare[other]) / len(either) if either else 0.0
+        share = len(rare[one] & rare[other]) / max(min(len(rare[one]), len(rare[other])), FEW)
         if share >= LEAST:
             pairs.append((round(share, 2), one, other))
     return sorted(pairs, reverse=True)

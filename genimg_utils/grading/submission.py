@@ -36,10 +36,13 @@ def read(path: Path) -> Submission:
         raise Unreadable(
             f"the file is larger than {LARGEST_FILE // 1_000_000} MB: clear its outputs and hand it in again."
         )
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        raise Unreadable("the file cannot be opened.") from None
     try:
         notebook = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, MemoryError):
         raise Unreadable("this is no notebook: its text is not JSON. Save it in Jupyter and hand that in.") from None
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
@@ -53,11 +56,10 @@ def read(path: Path) -> Submission:
     if sum(len(text) for _, text in code) > MOST_CODE:
         raise Unreadable("its code is longer than a million characters: hand in the notebook that you were given.")
     words = {name: source(cell) for cell in cells if (name := meant(cell, "text"))}
-    handout = notebook.get("metadata", {}).get("genimg", {}) if isinstance(notebook.get("metadata"), dict) else {}
     return Submission(
         cells=[(i, text) for i, text in code if text.strip()],
         words=words,
-        handout=str(handout.get("handout", ""))[:80] if isinstance(handout, dict) else "",
+        handout=meant(notebook, "handout")[:80],
         sha256=hashlib.sha256(raw).hexdigest(),
     )
 
@@ -67,10 +69,8 @@ def require_python(notebook: dict[str, Any]) -> None:
     metadata = notebook.get("metadata")
     kernel = metadata.get("kernelspec") if isinstance(metadata, dict) else None
     language = kernel.get("language", "python") if isinstance(kernel, dict) else "python"
-    if str(language).lower() not in ("python", "python3", "ipython"):
-        raise Unreadable(
-            f"its kernel is one for {str(language)[:30]!r}: choose Python 3 in Jupyter and hand it in again."
-        )
+    if isinstance(language, str) and language.lower() not in ("python", "python3", "ipython"):
+        raise Unreadable(f"its kernel is one for {language[:30]!r}: choose Python 3 in Jupyter and hand it in again.")
 
 
 def source(cell: dict[str, Any]) -> str:
@@ -95,11 +95,11 @@ def parsed(text: str) -> list[ast.stmt]:
 
 
 def meant(cell: dict[str, Any], what: str) -> str:
-    """What a cell's metadata say that it is, under genimg; a student may have changed it, so only words hang on it."""
+    """What metadata of a cell or notebook say under genimg; a student may have changed it, so only words hang on it."""
     metadata = cell.get("metadata")
     genimg = metadata.get("genimg") if isinstance(metadata, dict) else None
     name = genimg.get(what, "") if isinstance(genimg, dict) else ""
-    return name if isinstance(name, str) else ""
+    return written(name) if isinstance(name, str) else ""
 
 
 def definitions(submission: Submission) -> Iterator[tuple[str, str, ast.stmt]]:
