@@ -53,8 +53,6 @@ def roofline(peak: float, bandwidth: float, layers: Mapping[str, tuple[float, fl
         for i, ((intensity, rate), name) in enumerate(reversed(mine)):
             shift, side = ((4, "left"), (-4, "right"))[i % 2]
             ax.plot(intensity, rate / 1e9, marker, color=colour, markersize=6)
-            label = ax.annotate(name, (intensity, rate / 1e9), (shift, lift), textcoords="offset points", ha=side)
-            label.set_color(colour)  # two points may lie close together
-            label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.7})  # over the roof
+            ax.annotate(name, (intensity, rate / 1e9), (shift, lift), textcoords="offset points", ha=side, color=colour)
     ax.margins(y=0.15)
     return figure
