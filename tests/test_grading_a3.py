@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from answers import a3 as answers
-from assigned import SEEDS, Assigned, by_seed, judged, known_wrong_answers_are_told, package_functions
+from assigned import SEEDS, Assigned, by_seed, judged, known_wrong_answers_are_told, package_functions, remembered
 
 from genimg_utils import losses, metrics, steps
 from genimg_utils.grading import a3
@@ -27,22 +27,23 @@ def test_right_answers_of_every_style_earn_all_marks(seed: str) -> None:
     ASSIGNED.right_answers_of_every_style_earn_all_marks(seed)
 
 
-@by_seed(20, default=2)
+@by_seed(20)
 def test_every_known_wrong_answer_loses_marks_and_earns_its_own_hint(seed: str) -> None:
     known_wrong_answers_are_told(a3.questions(a3.drawn(seed), seed)[:-1])
 
 
-@by_seed(20, default=2)
+@by_seed(20)
 def test_wrong_answers_as_students_write_them(seed: str) -> None:
     """All lose marks; of ten, nine and more hear what is wrong with them."""
     questions, told = asked(seed), {}
     every = answers.slips(a3.drawn(seed))
     for name in answers.MAKERS:
         assert len([1 for part, *_ in every if part == name]) >= 6
-    for name, source, words in every:
-        verdict = judged(questions[name], run(source)[name])
-        assert verdict.earned < questions[name].marks, source
-        told[name, source] = bool(words) and words in verdict.text and verdict.hint
+    with remembered():
+        for name, source, words in every:
+            verdict = judged(questions[name], run(source)[name])
+            assert verdict.earned < questions[name].marks, source
+            told[name, source] = bool(words) and words in verdict.text and verdict.hint
     assert sum(told.values()) >= 0.9 * len(told), [what for what, well in told.items() if not well]
 
 
