@@ -13,7 +13,7 @@ from genimg_utils.grading.sandbox import Limits, Session
 
 ASSIGNMENTS: dict[str, Any] = {about.NAME: about for about in (a1, a2, a3)}
 PUZZLED = "?"  # the mark of what a teacher has to look at
-VERSION = 3  # of what is graded and how: results of another version are made again
+VERSION = 4  # of what is graded and how: results of another version are made again
 
 
 def key(assignment: str, seed: str, variants: int = 1) -> str:
