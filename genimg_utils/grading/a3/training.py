@@ -176,8 +176,10 @@ UNLIKE = (
     "Translations do not look like the other domain yet: more steps, or a better discriminator, trained beside them."
 )
 OTHER_MAP = "Translations look right and come back, and are wrong: another map without loss, far from doing nothing."
-LOOSE = "G and F are near the truth, and round trips not close enough: give the cycle a larger weight, or let rates fall to "
-LOOSE += "0 at the end."
+LOOSE = (
+    "G and F are near the truth, and round trips are not yet close enough: give the cycle more weight, or end at small "
+)
+LOOSE += "rates."
 SHORT = (
     "Nearly: more steps, rates that fall to 0 at the end, or a loss that sees more of Y than mean and spread may do."
 )
