@@ -504,10 +504,16 @@ for name, act in {
     "lease": lambda: fcntl.fcntl(file, 1024, 0),
     "outlive": lambda: failed(libc.prctl(1, 0, 0, 0, 0)),
     "watch": lambda: failed(libc.inotify_init1(0)),
+    "cut": lambda: os.truncate("x", 0),
+    "empty": lambda: os.open("x", os.O_RDONLY | os.O_TRUNC),
+    "empty by another way": lambda: os.open("x", 3 | os.O_TRUNC),
+    "flags of a file": lambda: fcntl.ioctl(file, 0x40086602, (0x40).to_bytes(8, "little")),
     "room": lambda: os.posix_fallocate(file, 0, 1000),
     "flags": lambda: fcntl.fcntl(ours, fcntl.F_GETFL),
     "name": lambda: failed(libc.prctl(15, b"x", 0, 0, 0)),
     "write": lambda: os.write(file, b"x"),
+    "again": lambda: open("x", "w+").close(),
+    "terminal": lambda: os.isatty(file) or fcntl.ioctl(ours, 0x541B, bytes(4)),
 }.items():
     try:
         act()
@@ -517,14 +523,15 @@ for name, act in {
 """
 
 
-def test_no_signal_reaches_the_grader_and_nothing_outlives_it(tmp_path: Path) -> None:
-    """A descriptor's owner gets a signal of its holder's choice: not every kernel's Landlock holds it back."""
+def test_no_signal_reaches_the_grader_nothing_outlives_it_and_no_file_is_emptied(tmp_path: Path) -> None:
+    """Nor empties its files. A descriptor's owner gets a signal of its holder's choice; and not every kernel's Landlock
+    holds back what it sends and cuts."""
     if platform.machine() not in confine.REFUSED or sys.platform != "linux":
         pytest.skip("the filter is one for Linux on two machines")
     path = {"PYTHONPATH": str(sandbox.PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", CALLS], cwd=tmp_path, env=path, capture_output=True, text=True)
     assert done.stderr == ""
-    assert done.stdout.split() == ["flags", "name", "write"]
+    assert done.stdout.split() == ["flags", "name", "write", "again", "terminal"]
 
 
 def test_what_other_threads_computed_is_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,29 +20,34 @@ FILE_BYTES, OPEN_FILES, CPU_SECONDS, PROCESSES = 50_000_000, 256, 330, 64
 
 # Numbers of the system calls that are refused, for both machines: what starts, ends, watches or reaches others, and
 # what changes a file in ways that Landlock leaves alone, such as its mode; and files and queues of memory alone, room
-# on the disk that is taken at once, and watching folders.
+# on the disk that is taken at once, and watching folders; and to cut a file by its name.
 REFUSED = {
     "x86_64": [
         *(57, 58, 59, 322, 41, 42, 49, 50, 43, 288, 62, 200, 234, 129, 297, 424, 434, 101, 310, 311, 425, 272, 308),
         *(165, 166, 155, 161, 321, 298, 323, 248, 249, 250, 29, 68, 64, 135, 169, 175, 313, 176, 246, 440, 438),
         *(90, 91, 268, 452, 92, 93, 94, 260, 132, 235, 261, 280, 188, 189, 190, 197, 198, 199, 141, 251),
-        *(240, 319, 447, 285, 46, 307, 253, 294, 300, 162, 306),
+        *(240, 319, 447, 285, 46, 307, 253, 294, 300, 162, 306, 76, 437),
     ],
     "aarch64": [
         *(221, 281, 198, 200, 201, 202, 242, 203, 129, 130, 131, 138, 240, 424, 434, 117, 270, 271, 425, 97, 268, 40),
         *(39, 41, 51, 280, 241, 282, 217, 218, 219, 194, 186, 190, 92, 142, 105, 273, 106, 104, 440, 438),
         *(52, 53, 54, 55, 452, 88, 5, 6, 7, 14, 15, 16, 140, 30),
-        *(180, 279, 447, 47, 211, 269, 26, 262, 81, 267),
+        *(180, 279, 447, 47, 211, 269, 26, 262, 81, 267, 45, 437),
     ],
 }
 # Those that name a process first, and are refused where that is another: limits, scheduling.
 OWN_ONLY = {"x86_64": [302, 203, 144, 142, 314], "aarch64": [261, 122, 119, 118, 274]}
-# Those that are refused for some values of an argument, which stands at this place: signals to whoever a descriptor is
-# given (F_SETOWN, F_SETSIG, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP), leases, and to outlive the grader (PR_SET_PDEATHSIG).
+# Those that are refused for some values of an argument, by its place and the bits that count: signals to whoever a
+# descriptor is given (F_SETOWN, F_SETSIG, F_SETOWN_EX), leases, to outlive the grader (PR_SET_PDEATHSIG), and to empty
+# a file that is opened for reading or for nothing, which a Landlock of before 2023 lets pass (O_TRUNC).
+ALL, OWNER, OUTLIVE, EMPTY = 0xFFFFFFFF, (8, 10, 15, 1024), (1,), (0x200, 0x203, 3)
 VALUES = {
-    "x86_64": {72: (24, (8, 10, 15, 1024)), 16: (24, (0x8901, 0x8902)), 157: (16, (1,))},
-    "aarch64": {25: (24, (8, 10, 15, 1024)), 29: (24, (0x8901, 0x8902)), 167: (16, (1,))},
+    "x86_64": {72: (24, ALL, OWNER), 157: (16, ALL, OUTLIVE), 2: (24, 0x203, EMPTY), 257: (32, 0x203, EMPTY)},
+    "aarch64": {25: (24, ALL, OWNER), 167: (16, ALL, OUTLIVE), 56: (32, 0x203, EMPTY)},
 }
+# Of what devices and files can be told, as much as Python needs: is it a terminal, how wide, how much is there to read,
+# and how a descriptor behaves.
+TOLD, IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451), {"x86_64": 16, "aarch64": 29}
 CLONE = {"x86_64": 56, "aarch64": 220}
 SECCOMP = {"x86_64": 317, "aarch64": 277}
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -154,7 +159,7 @@ def landlock(libc: ctypes.CDLL, readable: list[Path], scratch: Path) -> bool:
 
 def seccomp(libc: ctypes.CDLL, machine: str) -> bool:
     """No new process, program, socket or signal to others: such calls fail with "Operation not permitted"."""
-    load, equal, above, any_bit, answer = 0x20, 0x15, 0x35, 0x45, 0x06
+    load, equal, above, any_bit, both, answer = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
     allow, kill, refuse, absent = 0x7FFF0000, 0x80000000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
     program = [(load, 0, 0, 4), (equal, 1, 0, AUDIT[machine]), (answer, 0, 0, kill), (load, 0, 0, 0)]
     program += [(above, 0, 1, 0x40000000), (answer, 0, 0, refuse), (equal, 0, 1, CLONE3), (answer, 0, 0, absent)]
@@ -168,10 +173,11 @@ def seccomp(libc: ctypes.CDLL, machine: str) -> bool:
             (answer, 0, 0, allow),
             (answer, 0, 0, refuse),
         ]
-    for number, (place, values) in VALUES[machine].items():
-        program += [(equal, 0, len(values) + 3, number), (load, 0, 0, place)]
+    by_value = [(number, *about, allow, refuse) for number, about in VALUES[machine].items()]
+    for number, place, bits, values, other, these in [*by_value, (IOCTL[machine], 24, ALL, TOLD, refuse, allow)]:
+        program += [(equal, 0, len(values) + 4, number), (load, 0, 0, place), (both, 0, 0, bits)]
         program += [(equal, n, 0, value) for n, value in zip(range(len(values), 0, -1), values, strict=True)]
-        program += [(answer, 0, 0, allow), (answer, 0, 0, refuse)]
+        program += [(answer, 0, 0, other), (answer, 0, 0, these)]
     program += [(equal, 0, 3, CLONE[machine]), (load, 0, 0, 16), (any_bit, 1, 0, THREAD), (answer, 0, 0, refuse)]
     program += [(answer, 0, 0, allow)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *step) for step in program))
