@@ -115,17 +115,16 @@ def field(c: Convention, seed: str) -> Question:
         while True:
             kernels, strides = [pick([2, 3, 4, 5, 7]) for _ in range(L)], [pick([1, 2, 3]) for _ in range(L)]
             paddings = [pick([0, 1, 2]) if padded else 0 for _ in range(L)]
-            strides = strides if strided else [1] * L
-            layers = [*zip(kernels, strides, paddings, strict=True)]
-            uneven = [looked(layers, 200)[0]] != [looked(layers[::-1], 200)[0]] or L == 1 or not strided
-            uneven = uneven and odd in (-1, looked(layers, 200)[0] % 2)
-            if uneven and (not strided or math.prod(strides) > 1) and (not padded or min(sum(paddings), paddings[-1])):
-                size = looked(layers, 200)[0] + pick([13, 18, 23, 29])
-                if (
-                    odd == -1
-                    or len({counted(layers, size, rule) for rule in (right, *COUNTS.values())}) == len(COUNTS) + 1
-                ):
-                    return *(torch.tensor(v) for v in (kernels, strides, paddings)), size
+            listed = (*(torch.tensor(v) for v in (kernels, strides if strided else [1] * L, paddings)),)
+            layers = layers_of(c, *listed)
+            r = looked(layers, 200)[0]
+            uneven = (r != looked(layers[::-1], 200)[0] or L == 1 or not strided) and odd in (-1, r % 2)
+            spread = not strided or math.prod(s for _, s, _ in layers) > 1
+            if uneven and spread and (not padded or layers[-1][2]):
+                size = r + pick([13, 18, 23, 29])
+                counts = {counted(layers, size, rule) for rule in (right, *COUNTS.values())}
+                if odd == -1 or len(counts) > len(COUNTS):
+                    return *listed, size
 
     def by(change: Callable[..., Any]) -> Function:
         """Another way from layers and size to the four numbers."""
