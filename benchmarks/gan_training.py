@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import repeat
 from typing import Any, TextIO
 from unittest.mock import patch
 
@@ -25,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from genimg_utils import data, metrics, recipes, runtime
 from genimg_utils.losses import lazy, r1
 from genimg_utils.networks import Discriminator, Generator
-from genimg_utils.recipes import GAN, GAN_STEPS, train_gan
+from genimg_utils.recipes import GAN, GAN_STEPS, KINDS, train_gan
 from genimg_utils.steps import gan_step
 from genimg_utils.training import EMA, Run
 
@@ -38,10 +39,10 @@ DATASET, SAMPLES = "mnist-5k", 10_000
 
 @torch.no_grad()
 def draw(G: nn.Module, count: int = SAMPLES, classes: int = 0) -> Tensor:
-    """Pictures [count, 1, 28, 28] from noise of a fixed seed, equally many of each class."""
+    """Pictures [count, 1, 28, 28] from noise of a fixed seed, equally many of each class, where one is ordered."""
     z = torch.randn(count, 64, generator=torch.Generator().manual_seed(1))
-    labels = torch.arange(count) % (classes or 1)
-    return torch.cat([G(*pair) for pair in zip(z.split(500), labels.split(500), strict=True)])
+    ordered = (torch.arange(count) % classes).split(500) if classes else repeat(None)
+    return torch.cat([G(*pair) for pair in zip(z.split(500), ordered, strict=False)])
 
 
 def quality(images: Tensor, classes: int) -> dict[str, float]:
@@ -64,6 +65,7 @@ def averaged(run: Run) -> nn.Module:
 def train(task: tuple[str, int, int, str]) -> dict[str, Any]:
     """One seed of one model in a process of its own, measured half-way and at the end.
 
+    `model` is "cgan", "gan", or "kinds", a generator that is told no class and may divide its pictures into KINDS.
     `fault` is "" or "no R1", which leaves the penalty out.
     """
     model, seed, steps, fault = task
@@ -77,13 +79,15 @@ def train(task: tuple[str, int, int, str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="genimg-bench-") as runs, planted(fault):
         os.environ |= {"GENIMG_RUNS": runs, "GENIMG_THREADS": "1"}
         start = time.monotonic()
-        run = train_gan(DATASET, steps, seed, told=bool(classes), after_step=measure_half)
+        kinds = KINDS if model == "kinds" else 0
+        run = train_gan(DATASET, steps, seed, told=bool(classes), kinds=kinds, after_step=measure_half)
         seconds = time.monotonic() - start  # the measurement half-way included, and beside another run
     images = draw(averaged(run), classes=classes)
     test, training = data.load(DATASET, "test").images, data.load(DATASET).images
     some = training[torch.randperm(len(training), generator=torch.Generator().manual_seed(seed))[: len(test)]]
     share, margin = metrics.nearer_to_training(images, some / 127.5 - 1, test / 127.5 - 1)
     about = {"model": model, "seed": seed, "steps": steps, "seconds": round(seconds), "fault": fault}
+    about["machine"] = machine()
     memory = {"nearest was trained on": round(share, 4), "margin": round(margin, 4)}
     return about | quality(images, classes) | {"FD-64 half-way": halfway["FD-64"]} | memory
 
@@ -100,10 +104,15 @@ def seeds_of(count: int, steps: int) -> list[dict[str, Any]]:
     return beside_each_other(train, tasks)
 
 
+def kinds_of(count: int, steps: int) -> list[dict[str, Any]]:
+    """The generator that is told no class, allowed to divide its pictures, over `count` seeds."""
+    return beside_each_other(train, [("kinds", seed, steps, "") for seed in range(count)])
+
+
 def longer(count: int, steps: int) -> list[dict[str, Any]]:
-    """Both models in twice the steps: what the chapter's time costs."""
+    """What three steps more for each five bring, with and without classes."""
     return beside_each_other(
-        train, [(model, seed, 2 * steps, "") for model in ("cgan", "gan") for seed in range(count)]
+        train, [(model, seed, steps * 8 // 5, "") for model in ("cgan", "kinds") for seed in range(count)]
     )
 
 
@@ -318,7 +327,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=GAN_STEPS)
     parser.add_argument("--contests", type=int, default=3, help="seeds of the comparison with the usual DCGAN")
-    parser.add_argument("--only", choices=("seeds", "longer", "comparison"), help="measure one part, keep the others")
+    parser.add_argument(
+        "--only", choices=("seeds", "kinds", "longer", "comparison"), help="measure one part, keep the others"
+    )
     chosen = parser.parse_args(arguments)
     results = earlier(RESULTS)
     judge, training = metrics.ruler(DATASET), data.load(DATASET)
@@ -329,12 +340,14 @@ def main(arguments: list[str]) -> None:
             "FD-64": round(judge.distance(training.images), 4),
             "sure": round(metrics.confident_share(judge.logits(training.images)), 4),
         },
-        "machine": machine(),
         "recipe": GAN,
     }
     if chosen.only in (None, "seeds"):
+        results["machine"] = machine()
         results["runs"] = seeds_of(chosen.seeds, chosen.steps)
         results["gates"] = gates(results["runs"])
+    if chosen.only in (None, "kinds"):
+        results["kinds"] = kinds_of(chosen.seeds, chosen.steps)
     if chosen.only in (None, "longer"):
         results["longer"] = longer(chosen.seeds, chosen.steps)
     if chosen.only in (None, "comparison"):

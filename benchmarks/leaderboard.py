@@ -33,7 +33,7 @@ from vae_training import binarised, judged
 
 from genimg_utils import data, metrics
 from genimg_utils.losses import bernoulli, reparameterise
-from genimg_utils.recipes import GAN, GAN_STEPS, VAE, VAE_STEPS, train_gan, train_vae
+from genimg_utils.recipes import GAN, GAN_STEPS, KINDS, VAE, VAE_STEPS, train_gan, train_vae
 from genimg_utils.steps import update
 from genimg_utils.training import anneal
 
@@ -54,10 +54,10 @@ class Trained(NamedTuple):
 # ---- the models
 
 
-def gan(seed: int, told: bool = False) -> dict[str, Trained]:
+def gan(seed: int, told: bool = False, kinds: int = 0) -> dict[str, Trained]:
     """Chapter 03's recipe; the averaged generator draws, equally many of each class if it is told the class."""
     start = time.process_time()
-    run = train_gan(DATASET, GAN_STEPS, seed, told=told)
+    run = train_gan(DATASET, GAN_STEPS, seed, told=told, kinds=kinds)
     seconds, G = time.process_time() - start, averaged(run)
 
     def draw(count: int) -> Tensor:
@@ -66,7 +66,8 @@ def gan(seed: int, told: bool = False) -> dict[str, Trained]:
         pairs = zip(z.split(500), labels.split(500), strict=True)
         return torch.cat([G(*pair) if told else G(pair[0]) for pair in pairs])
 
-    return {"conditional GAN" if told else "GAN": Trained(draw, seconds, {})}
+    what = "conditional GAN" if told else f"GAN, {kinds} kinds of its own" if kinds else "GAN"
+    return {what: Trained(draw, seconds, {})}
 
 
 def vae(seed: int) -> dict[str, Trained]:
@@ -170,6 +171,11 @@ CODES = {"steps": [CODE_STEPS, PRIOR_STEPS], "codes": 32, "grid": 7, "kept": "be
 MODELS = {  # cheapest first
     "vq-vae": Model(vq_vae, ("VQ-VAE, its prior",), CODES),
     "gan": Model(gan, ("GAN",), GAN | {"steps": GAN_STEPS}),
+    "kinds": Model(
+        lambda seed: gan(seed, kinds=KINDS),
+        (f"GAN, {KINDS} kinds of its own",),
+        GAN | {"steps": GAN_STEPS, "kinds": KINDS},
+    ),
     "cgan": Model(lambda seed: gan(seed, told=True), ("conditional GAN",), GAN | {"steps": GAN_STEPS}),
     "flow": Model(
         flow, ("flow", "conditional flow, guided"), FLOW | {"steps": FLOW_STEPS, "pieces": PIECES, "guided by": 3}

@@ -125,8 +125,7 @@ class Store:
             self.save(self.unwritten)
         if self.path.exists():
             return read(self.path)
-        parts = {label: unpack(state) for label, (_, state) in self._initial.items()}
-        return {"step": 0, "history": {}, "parts": parts}
+        return {"step": 0, "history": {}, "parts": {name: unpack(state) for name, (_, state) in self._initial.items()}}
 
     def save(self, data: bytes) -> None:
         """Write a checkpoint. RunError if the disk does not take it; the next load() then tries again.

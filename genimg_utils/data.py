@@ -182,8 +182,7 @@ def _answer(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, ChunkedEncodingError):
         return "the answer broke off"
-    innermost = str(error).rsplit(": ", 1)[-1]
-    return innermost.removesuffix("))").strip("'\"")
+    return str(error).rsplit(": ", 1)[-1].removesuffix("))").strip("'\"")
 
 
 def read_idx(content: bytes, shape: tuple[int, ...]) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 import torch.distributed as dist
 import torch.distributed.nn  # before a group opens, which it would keep, with threads that abort Python's end
 from torch import Tensor, nn

@@ -21,13 +21,16 @@ MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 class Generator(nn.Module):
     """From noise to pictures: 4 × 4, then enlarged three times, to 7, 14, 28 or to 8, 16, 32.
 
-    z [B, Z] float, labels [B] int64 where `classes` > 0; gives pictures [B, C, S, S] in [−1, 1].
+    z [B, Z] float, labels [B] int64 where `classes` > 0; gives pictures [B, C, S, S] in [−1, 1]. In place of a label,
+    the largest of z's first `kinds` values names the vector that is added to z. After Gurumurthy et al. 2017.
     """
 
-    def __init__(self, size: int = 28, channels: int = 1, latent: int = 64, width: int = 64, classes: int = 0):
+    def __init__(
+        self, size: int = 28, channels: int = 1, latent: int = 64, width: int = 64, classes: int = 0, kinds: int = 0
+    ):
         super().__init__()
-        self.config = dict(size=size, channels=channels, latent=latent, width=width, classes=classes)
-        self.embed = nn.Embedding(classes, latent) if classes else None
+        self.config = dict(size=size, channels=channels, latent=latent, width=width, classes=classes, kinds=kinds)
+        self.embed = nn.Embedding(classes or kinds, latent) if classes or kinds else None
         self.body = nn.Sequential(
             nn.Linear(latent, 16 * width),  # [B, 16 W]
             nn.Unflatten(1, (width, 4, 4)),  # [B, W, 4, 4]
@@ -42,6 +45,7 @@ class Generator(nn.Module):
         initialise(self.body)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        labels = z[:, :K].argmax(dim=1) if (K := self.config["kinds"]) else labels  # [B]
         z = z if self.embed is None else z + self.embed(labels)
         return self.body(z)
 

@@ -21,6 +21,7 @@ from genimg_utils.training import EMA, Run, anneal
 
 GAN: dict[str, Any] = {"batch": 32, "objective": "non_saturating", "gamma": 1.0, "every": 8, "learning_rate": 4e-3}
 GAN_STEPS = 5_000
+KINDS = 32  # of pictures, into which a GAN that is told no class divides what it draws
 VAE: dict[str, Any] = {"batch": 64, "learning_rate": 4e-3}
 VAE_STEPS = 6_000
 CYCLEGAN: dict[str, Any] = {
@@ -35,6 +36,7 @@ CYCLEGAN: dict[str, Any] = {
     "paint": False,
 }
 CYCLEGAN_STEPS = 5_000
+KINDS = 32  # of pictures, into which a GAN that is told no class divides what it draws
 
 AfterStep = Callable[[Run], None]
 
@@ -45,18 +47,22 @@ def train_gan(
     seed: int = 0,
     *,
     told: bool = False,
+    kinds: int = 0,
     fresh: bool = False,
     after_step: AfterStep | None = None,
 ) -> Run:
-    """Chapter 03's GAN, class-conditional where it is `told` the class; `run.ema` draws."""
+    """Chapter 03's GAN, class-conditional where it is `told` the class; `run.ema` draws.
+
+    kinds: into how many the generator itself may divide what it draws, where it is told no class.
+    """
     device, real, (channels, size, classes) = begin(dataset, seed, told)
     batches = data.Batches(real.images, GAN["batch"], device, seed, labels=real.labels)
-    G = runtime.place(Generator(size, channels, classes=classes), device)
+    G = runtime.place(Generator(size, channels, classes=classes, kinds=kinds), device)
     D = runtime.place(Discriminator(size, channels, classes=classes), device)
     opt_G, opt_D = (Adam(n.parameters(), lr=GAN["learning_rate"], betas=(0.0, 0.99), fused=True) for n in (G, D))
     ema = EMA(G, decay=0.998)
     objective = getattr(losses, GAN["objective"])
-    config = {"dataset": dataset, "seed": seed, "steps": steps, **GAN}
+    config = {"dataset": dataset, "seed": seed, "steps": steps, **GAN} | ({"kinds": kinds} if kinds else {})
     name = "cgan" if told else "gan"
     run = Run(name, {"G": G, "D": D}, {"G": opt_G, "D": opt_D}, ema=ema, config=config, fresh=fresh)
     players = fast.parallel(G), fast.parallel(D)
@@ -173,7 +179,7 @@ def begin(dataset: str, seed: int, told: bool) -> tuple[torch.device, data.Image
 
 
 MODELS: dict[str, Callable[..., Run]] = {
-    "gan": train_gan,
+    "gan": partial(train_gan, kinds=KINDS),
     "cgan": partial(train_gan, told=True),
     "vae": train_vae,
     "cvae": partial(train_vae, told=True),

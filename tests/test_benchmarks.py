@@ -28,7 +28,17 @@ def test_a_gate_is_the_mean_and_four_deviations_over_five_seeds_or_more(model):
     assert RESULTS["gates"][f"{model} mnist-5k cpu"] == {"FD-64": pytest.approx(gate, abs=1e-3), "seeds": len(values)}
 
 
-def test_the_benchmark_takes_its_gates_from_the_sound_runs():
+def test_kinds_of_its_own_bring_a_generator_near_that_is_told_no_class():
+    seeds = {row["seed"]: row for row in RESULTS["kinds"]}
+    assert len(seeds) == len(RESULTS["kinds"]) >= 5
+    assert {row["steps"] for row in seeds.values()} == {recipes.GAN_STEPS}
+    far, floor = min(row["FD-64"] for row in runs("gan")), RESULTS["floor"]["FD-64"]
+    assert max(row["FD-64"] for row in seeds.values()) < min(far / 2, 3.75 * floor)
+    assert all(abs(row["nearest was trained on"] - 0.5) < 2 * row["margin"] for row in seeds.values())
+
+
+def test_the_benchmark_takes_its_gates_from_the_sound_runs(monkeypatch):
+    monkeypatch.syspath_prepend(str(runtime.REPOSITORY / "benchmarks"))
     benchmark = runpy.run_path(str(runtime.REPOSITORY / "benchmarks/gan_training.py"))
     assert benchmark["gates"](RESULTS["runs"]) == RESULTS["gates"]
 
@@ -70,7 +80,7 @@ def test_the_chapter_trains_with_the_recipe_that_was_measured():
     assert "data.Batches(train.images, batch, device, seed" in CODE
     for use in ('images, GAN["batch"], device, seed', 'run.step, GAN["every"])', "objective=objective,"):
         assert use in recipe
-    assert "Generator(size, channels, classes=classes)" in recipe
+    assert "Generator(size, channels, classes=classes, kinds=kinds)" in recipe
     assert inspect.signature(Generator).parameters["latent"].default == 64
 
 

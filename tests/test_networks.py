@@ -42,6 +42,13 @@ def test_labels_reach_both_networks():
     assert D(same, torch.arange(3)).std() > 1e-3
 
 
+def test_the_largest_of_the_first_values_names_the_kind():
+    G, z = Generator(kinds=5, width=8), torch.randn(40, 64)
+    moved = torch.stack([row + G.embed.weight[max(range(5), key=row.tolist().__getitem__)] for row in z])
+    assert torch.equal(G(z), G.body(moved))
+    assert torch.equal(G(z), G(z, torch.zeros(40, dtype=torch.int64)))  # a label is none of its business
+
+
 def test_the_projection_is_the_published_one():
     """d(x, y) − d(x, y') = ⟨e_y − e_y', φ(x)⟩."""
     D, x = Discriminator(classes=3), torch.randn(5, 1, 28, 28)
