@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from answers import a2 as answers
 from assigned import write
 from test_grading import Recorder
 from torch.nn import functional
@@ -576,3 +577,13 @@ def test_one_network_of_no_numbers_does_not_hide_behind_the_other() -> None:
     now = a3.training.measured(lambda x: points.true, lambda y: math.nan * y, points)
     assert math.isnan(now.error)
     assert question.worth(now).earned == 0
+
+
+def test_references_that_several_hand_in_are_listed(tmp_path: Path) -> None:
+    """They take the convention as an argument, and are right then: 90 marks of a copy, and no understanding."""
+    copy = (sandbox.PACKAGE / "grading/a2/convention.py").read_text()
+    found = {name: write(tmp_path / f"{name}.ipynb", f"n = {n}", copy) for n, name in enumerate("abcd")}
+    found["own"] = write(tmp_path / "own.ipynb", answers.solution(C))
+    pairs = {pair[1:] for pair in similarity.shares(found, "a2")}
+    assert {one for one, other in pairs if other == similarity.GRADER} == {*"abcd"}
+    assert not any("own" in pair for pair in pairs)

@@ -86,7 +86,7 @@ def grade_found(
     with ThreadPoolExecutor(jobs) as pool:
         reports = dict(tqdm(pool.map(one, found), total=len(found), desc=f"{assignment}: submissions"))
     (out / "marks.csv").write_text(report.table(reports), encoding="utf-8")
-    (out / "similar.csv").write_text(similarity.table(found), encoding="utf-8")
+    (out / "similar.csv").write_text(similarity.table(found, assignment), encoding="utf-8")
     (out / "summary.html").write_text(report.summary(reports), encoding="utf-8")
     return reports
 

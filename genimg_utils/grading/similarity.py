@@ -13,6 +13,7 @@ from genimg_utils.grading.report import harmless
 RUN = 6  # tokens that make a phrase
 LEAST, COMMON = 0.5, 0.2  # share that is listed; share of the class that has a phrase
 FEW = 100  # phrases that a share is of, at least
+GRADER = "(the public grader)"
 
 
 def phrases(source: str) -> set[tuple[str, ...]]:
@@ -31,9 +32,15 @@ def phrases(source: str) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
 
 
-def shares(found: Mapping[str, Path]) -> list[tuple[float, str, str]]:
+def public(assignment: str) -> set[tuple[str, ...]]:
+    """What anyone can copy from the grader: an assignment's references."""
+    room = Path(__file__).with_name(assignment).glob("*.py") if assignment else ()
+    return set().union(*(phrases(path.read_text(encoding="utf-8")) for path in room))
+
+
+def shares(found: Mapping[str, Path], assignment: str = "") -> list[tuple[float, str, str]]:
     """Pairs of students by the share of phrases that both have and few others do, of those of the one who has fewer,
-    so that a copy cannot hide in code of no use; the largest first."""
+    so that a copy cannot hide in code of no use; the largest first. The assignment's references are a student, too."""
     said: dict[str, set[tuple[str, ...]]] = {}
     for student, path in found.items():
         try:
@@ -41,16 +48,18 @@ def shares(found: Mapping[str, Path]) -> list[tuple[float, str, str]]:
         except submission.Unreadable:
             continue
     counts = Counter(phrase for own in said.values() for phrase in own)
-    rare = {student: {p for p in own if counts[p] <= max(2, COMMON * len(said))} for student, own in said.items()}
+    known, often = public(assignment), max(2, COMMON * len(said))
+    rare = {student: {p for p in own if p in known or counts[p] <= often} for student, own in said.items()}
+    rare |= {GRADER: known} if known else {}
     pairs = []
-    for one, other in combinations(said, 2):
+    for one, other in combinations(rare, 2):
         share = len(rare[one] & rare[other]) / max(min(len(rare[one]), len(rare[other])), FEW)
         if share >= LEAST:
             pairs.append((round(share, 2), one, other))
     return sorted(pairs, reverse=True)
 
 
-def table(found: Mapping[str, Path]) -> str:
+def table(found: Mapping[str, Path], assignment: str = "") -> str:
     """The pairs as CSV."""
-    lines = [f"{share},{harmless(one)},{harmless(other)}" for share, one, other in shares(found)]
+    lines = [f"{share},{harmless(one)},{harmless(other)}" for share, one, other in shares(found, assignment)]
     return "\n".join(["share of rare phrases,student,student", *lines]) + "\n"
