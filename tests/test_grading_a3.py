@@ -6,10 +6,19 @@ from typing import Any
 import pytest
 import torch
 from answers import a3 as answers
-from assigned import SEEDS, Assigned, by_seed, judged, known_wrong_answers_are_told, package_functions, remembered
+from assigned import (
+    SEEDS,
+    Assigned,
+    by_seed,
+    judged,
+    known_wrong_answers_are_told,
+    package_functions,
+    remembered,
+    write,
+)
 
 from genimg_utils import losses, metrics, steps
-from genimg_utils.grading import a3
+from genimg_utils.grading import a3, similarity
 from genimg_utils.grading.a3 import pool, training
 from genimg_utils.grading.a3.convention import NORMS
 from genimg_utils.grading.question import Verdict
@@ -103,6 +112,21 @@ def test_a_seed_draws_the_same_again_and_another_seed_others() -> None:
 
 def test_marks_add_up_to_a_hundred() -> None:
     ASSIGNED.marks_add_up_to_a_hundred()
+
+
+# --- beside each other ---
+
+
+def test_a_group_that_works_together_is_not_taken_for_the_public_grader(tmp_path: Path) -> None:
+    """Its wording is common in a small class, and what is left of it may be anybody's."""
+    c = a3.drawn("group")
+    found = {
+        student: write(tmp_path / f"{student}.ipynb", *(make(c)[style] for make in answers.MAKERS.values()))
+        for student, style in {"ann": 0, "bob": 0, "eve": 0, "kim": 1, "sam": 2}.items()
+    }
+    pairs = {pair[1:] for pair in similarity.shares(found, "a3")}
+    assert {("ann", "bob"), ("ann", "eve"), ("bob", "eve")} <= pairs
+    assert not any(similarity.GRADER in pair for pair in pairs)
 
 
 # --- training ---

@@ -50,12 +50,16 @@ def shares(found: Mapping[str, Path], assignment: str = "") -> list[tuple[float,
     counts = Counter(phrase for own in said.values() for phrase in own)
     known, often = public(assignment), max(2, COMMON * len(said))
     rare = {student: {p for p in own if p in known or counts[p] <= often} for student, own in said.items()}
-    rare |= {GRADER: known} if known else {}
     pairs = []
     for one, other in combinations(rare, 2):
         share = len(rare[one] & rare[other]) / max(min(len(rare[one]), len(rare[other])), FEW)
         if share >= LEAST:
             pairs.append((round(share, 2), one, other))
+    for one, own in said.items() if known else ():  # of all that is not everyone's: what a group shares is its own, too
+        written = {p for p in own if counts[p] < len(said) or len(said) < 3}
+        share = len(written & known) / max(min(len(written), len(known)), FEW)
+        if share >= LEAST:
+            pairs.append((round(share, 2), one, GRADER))
     return sorted(pairs, reverse=True)
 
 
