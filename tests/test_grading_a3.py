@@ -66,6 +66,13 @@ def test_rounds_that_do_nothing_earn_nothing() -> None:
     assert (verdict.mark, verdict.earned) == ("✗", 0)
 
 
+@pytest.mark.parametrize("more", ["G, F", "{'steps': len(x)}", "[0.5, 0.25]", "total(p, q, *players)"])
+def test_what_is_changed_in_place_may_also_be_handed_back(more: str) -> None:
+    c = a3.drawn("back")
+    source = answers.play(c)[0] + f"    players = {c.two()}, D_X, D_Y\n    return {more}\n"
+    assert judged(asked("back")["play"], run(source)["play"]).mark == "✓"
+
+
 # --- the pool ---
 
 

@@ -95,8 +95,8 @@ def observed(
     """What one call leaves behind: its value, and slopes in arguments and arguments as they are left, by number.
 
     A slope is that of the value's sum with weights 1, 2, 3, …, so that no two entries can be exchanged; a network's
-    is that of its first weights. Where arguments are looked at, a call may return nothing. TypeError where the value is
-    none that can be compared.
+    is that of its first weights. Where arguments are looked at, a call may return nothing, or what it likes. TypeError
+    where the value is none that can be compared.
     """
     inputs = [arguments[i] for i in slopes]
     leaves = [next(x.parameters()) if isinstance(x, nn.Module) else x.requires_grad_() for x in inputs]
@@ -110,6 +110,8 @@ def observed(
         try:
             value = torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError):
+            if left:
+                return found  # the networks again, or a record: nothing hangs on it
             raise TypeError(f"it returned {type(value).__name__}, and numbers are wanted") from None
     found["your answer"] = plain(value)
     if slopes:
