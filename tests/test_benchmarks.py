@@ -21,11 +21,15 @@ def runs(model, fault=""):
 
 
 @pytest.mark.parametrize("model", ["cgan", "gan"])
-def test_a_gate_is_the_mean_and_four_deviations_over_five_seeds_or_more(model):
-    values = [row["FD-64"] for row in runs(model)]
-    assert len({row["seed"] for row in runs(model)}) == len(values) >= 5
-    gate = statistics.mean(values) + 4 * statistics.stdev(values)
-    assert RESULTS["gates"][f"{model} mnist-5k cpu"] == {"FD-64": pytest.approx(gate, abs=1e-3), "seeds": len(values)}
+def test_a_gate_is_the_mean_and_four_deviations_over_five_seeds_or_more_of_the_worse_precision(model):
+    found = []
+    for precision in {row["precision"] for row in runs(model)}:
+        values = {row["seed"]: row["FD-64"] for row in runs(model) if row["precision"] == precision}
+        assert len(values) == sum(row["precision"] == precision for row in runs(model))
+        found.append((statistics.mean(values.values()) + 4 * statistics.stdev(values.values()), len(values)))
+    gate, seeds = max(found)
+    assert seeds >= 5
+    assert RESULTS["gates"][f"{model} mnist-5k cpu"] == {"FD-64": pytest.approx(gate, abs=1e-3), "seeds": seeds}
 
 
 def test_kinds_of_its_own_bring_a_generator_near_that_is_told_no_class():
