@@ -13,6 +13,7 @@ from genimg_utils.check.common import NO_GRADIENT
 from genimg_utils.grading.a3 import convention as of
 from genimg_utils.grading.a3.convention import Convention
 from genimg_utils.grading.a3.norms import OVER_BATCH
+from genimg_utils.grading.a3.summed import Summed
 from genimg_utils.grading.question import Criterion, Question
 from genimg_utils.grading.seeds import drawing
 
@@ -48,6 +49,7 @@ def squares(c: Convention, function: Callable[..., Tensor], loss: Function) -> d
         SQUASHED: by(lambda said, label: of.toward(c, said.sigmoid(), label)),
         MEAN_FIRST: by(lambda said, label: size(said) * (said.mean() - label).square())
         + by(lambda said, label: size(said) * (said.mean(dim=1) - label).square().mean())
+        + by(lambda said, label: (said - label).sum(dim=1).square().mean())
         + by(lambda said, label: (said.mean() - label).square()) * c.summed
         + by(lambda said, label: (over(said) - label).square()) * c.summed
         + by(lambda said, label: (said.sum(dim=1) - label).square().mean()) * c.summed,
@@ -60,7 +62,7 @@ def squares(c: Convention, function: Callable[..., Tensor], loss: Function) -> d
     }
 
 
-def loss_D(c: Convention, seed: str) -> Question:
+def loss_D(c: Convention, seed: str) -> Summed:
     draw, shown = drawing(f"{seed}/loss_D"), drawing("example/loss_D")
     generated, real_label, aim = c.labels
 
@@ -102,7 +104,11 @@ def loss_D(c: Convention, seed: str) -> Question:
         return lambda *a: of.toward(c, ordered(*a)[1 - which], pull) * (0.5 if c.half else 1)
 
     wrong: dict[str, list[Function]] = {
-        "the labels of this hand-out are others than 0 and 1.": labelled(0.0, 1.0, 1.0),
+        "the labels of this hand-out are others than 0 and 1.": [
+            *labelled(0.0, 1.0, 1.0),
+            *labelled(0.0, real_label, aim),
+            *([] if abs(real_label) == 1.0 else labelled(generated, 1.0, aim)),
+        ],
         "real and generated pictures have each other's label. Look again at the order of the arguments.": labelled(
             real_label, generated, aim
         ),
@@ -136,7 +142,7 @@ def loss_D(c: Convention, seed: str) -> Question:
     def case(B: int, M: int, K: int, draw: Callable[..., Tensor] = draw) -> tuple[Tensor, ...]:
         return ordered(draw(B, K), draw(M, K))
 
-    return Question(
+    return Summed(
         name="loss_D",
         title="What a discriminator minimises",
         read="chapter 08, section 3",
@@ -152,6 +158,7 @@ def loss_D(c: Convention, seed: str) -> Question:
             "slopes": Criterion(3, [case(2, 3, 2)], slopes=(0, 1), hint=NO_GRADIENT),
         },
         wrong=wrong,
+        terms={"the term of real pictures": one(1), "the term of generated pictures": one(0)},
     )
 
 

@@ -10,7 +10,8 @@ from genimg_utils.check.common import NO_GRADIENT
 from genimg_utils.grading.a3 import convention as of
 from genimg_utils.grading.a3.convention import Convention
 from genimg_utils.grading.a3.norms import Far, faults
-from genimg_utils.grading.question import Criterion, Question
+from genimg_utils.grading.a3.summed import Summed
+from genimg_utils.grading.question import Criterion
 from genimg_utils.grading.seeds import Draw, drawing
 from genimg_utils.grading.wire import mlp
 
@@ -24,7 +25,7 @@ def players(draw: Draw, P: int, *outputs: int, linear: bool = False) -> Any:
     return [network(n) for n in outputs]
 
 
-def cycle(c: Convention, seed: str) -> Question:
+def cycle(c: Convention, seed: str) -> Summed:
     draw, shown = drawing(f"{seed}/cycle"), drawing("example/cycle")
 
     def case(B: int, M: int, P: int, draw: Draw = draw) -> tuple:
@@ -96,7 +97,7 @@ def cycle(c: Convention, seed: str) -> Question:
         "the number is right, and the way there gets no slope: each round trip was cut off in the middle.": [cut],
         NO_GRADIENT: [lambda *a: there(*a).detach()],
     } | faults(c, c.norm, made)  # fmt: skip
-    return Question(
+    return Summed(
         name="cycle",
         title="There and back",
         read="chapter 08, sections 2 and 8",
@@ -113,10 +114,11 @@ def cycle(c: Convention, seed: str) -> Question:
         },
         wrong=wrong,
         modules=True,
+        terms={"the way from X and back": weighed(for_x, 0.0), "the way from Y and back": weighed(0.0, for_y)},
     )
 
 
-def identity(c: Convention, seed: str) -> Question:
+def identity(c: Convention, seed: str) -> Summed:
     draw, shown = drawing(f"{seed}/identity"), drawing("example/identity")
 
     def case(B: int, M: int, P: int, draw: Draw = draw) -> tuple:
@@ -175,6 +177,9 @@ def identity(c: Convention, seed: str) -> Question:
         "pictures of both domains are thrown together: each part has a mean of its own.": [
             heap(c.keep), heap(2 * c.keep)
         ],
+        "one generator is asked to keep pictures of both domains: each has its target domain.": [
+            by(of_F, lambda x, y, G, F: (F(y), y)), by(of_G, lambda x, y, G, F: (G(x), x)),
+        ],
         "both generators are asked to keep pictures of both domains: each leaves alone its target domain's.": [
             lambda *a: weighed(c.keep, c.keep)(*a) + weighed(c.keep, c.keep)(a[1], a[0], *a[2:])
         ],
@@ -187,7 +192,7 @@ def identity(c: Convention, seed: str) -> Question:
         ],
         NO_GRADIENT: [lambda *a: of.identity(c, *a).detach()],
     } | faults(c, c.keep_norm, made)  # fmt: skip
-    return Question(
+    return Summed(
         name="identity",
         title="What should stay",
         read="chapter 08, section 6",
@@ -203,4 +208,5 @@ def identity(c: Convention, seed: str) -> Question:
         },
         wrong=wrong,
         modules=True,
+        terms={"G's part": by(none, of_G), "F's part": by(none, of_F)},
     )

@@ -197,7 +197,9 @@ def field(c: Convention, seed: str) -> Question:
         ),
         "r numbers side by side have r − 1 steps between them.": side(all_steps),
         "kernels add up in your side as they are: neighbours share all but one of their numbers, or all but a step."
-        : side(lambda layers: sum(k for k, *_ in layers)) + tall(lambda kernel, step: kernel * step),
+        : side(lambda layers: sum(k for k, *_ in layers))
+        + tall(lambda kernel, step: kernel * step)
+        + tall(lambda kernel, step: kernel * step - 1),
         "the side of the square is asked for, and not how many pixels it holds.": side(
             lambda layers: looked(layers, 0)[0] ** 2
         ),
@@ -208,6 +210,7 @@ def field(c: Convention, seed: str) -> Question:
             1, lambda layers, size, right: sum(s for _, s, _ in layers)
         )
         + but(1, lambda layers, size, right: 1 + sum(s for _, s, _ in layers))
+        + but(1, lambda layers, size, right: 1 + sum(s - 1 for _, s, _ in layers))
         + but(1, lambda layers, size, right: layers[0][1] if layers[0][1] != right[1] else right[1] + 1),
         "outputs are counted along one side.": but(3, lambda layers, size, right: right[3] ** 2),
         "the place of the first patch leaves the padding out.": placed(lambda layers, start: 0),

@@ -1,7 +1,7 @@
 """Question 8: rounds of the game, in which no player's gradient may reach the other."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn, zeros
@@ -13,6 +13,7 @@ from genimg_utils.grading.a3.convention import Convention
 from genimg_utils.grading.a3.objective import players
 from genimg_utils.grading.question import Criterion, Question
 from genimg_utils.grading.seeds import Draw, drawing
+from genimg_utils.grading.wire import Observation
 
 ORDERS = {
     "old": "first both generators, then both discriminators, on the translations that were drawn before the "
@@ -20,6 +21,23 @@ ORDERS = {
     "new": "first both generators, then both discriminators, on translations that the moved generators draw anew",
     "D": "first both discriminators, then both generators, against the moved discriminators",
 }
+
+
+@dataclass(frozen=True)
+class Rounds(Question):
+    """Four networks, of which some may move as they should."""
+
+    def difference(self, criterion: Criterion, yours: list[Observation], right: list[Observation]) -> str:
+        """Which of them, in words."""
+        parts = {part: self.named(part).rsplit(" of ")[-1] for part in right[0]}
+        wrong = {
+            parts[part]
+            for mine, true in zip(yours, right, strict=True)
+            for part in true
+            if not self.close(mine[part], true[part])
+        }
+        off, held = (", ".join(n for n in dict.fromkeys(parts.values()) if (n in wrong) == w) for w in (True, False))
+        return f"off: {off}; moved as agreed: {held or 'none'}. Expected: {self.holds}."
 
 
 def weights(*networks: Any) -> list[nn.Parameter]:
@@ -125,7 +143,7 @@ def leaking(c: Convention, xs: Tensor, ys: Tensor, *every: Any, all_of_it: bool 
         opt_D.step()
 
 
-def play(c: Convention, seed: str) -> Question:
+def play(c: Convention, seed: str) -> Rounds:
     draw, shown = drawing(f"{seed}/play"), drawing("example/play")
 
     def case(T: int, B: int, M: int, P: int, K: int, draw: Draw = draw) -> tuple:
@@ -226,7 +244,7 @@ def play(c: Convention, seed: str) -> Question:
     for still, name in names.items():
         others_move = tuple(n for n in names if n != still)
         wrong[f"{name} not move."] = varied(trained=others_move)
-    return Question(
+    return Rounds(
         name="play",
         title="Rounds of the game",
         read="chapter 08, section 5",

@@ -11,11 +11,12 @@ from genimg_utils.check.common import NO_GRADIENT
 from genimg_utils.grading.a3 import convention as of
 from genimg_utils.grading.a3.convention import Convention
 from genimg_utils.grading.a3.objective import players
-from genimg_utils.grading.question import Criterion, Question
+from genimg_utils.grading.a3.summed import Summed
+from genimg_utils.grading.question import Criterion
 from genimg_utils.grading.seeds import Draw, drawing
 
 
-def total(c: Convention, seed: str) -> Question:
+def total(c: Convention, seed: str) -> Summed:
     draw, shown = drawing(f"{seed}/total"), drawing("example/total")
 
     def case(B: int, M: int, P: int, K: int, draw: Draw = draw) -> tuple:
@@ -83,6 +84,10 @@ def total(c: Convention, seed: str) -> Question:
         "each translation is shown to the discriminator of the domain that it comes from.": [
             lambda x, y, *every: of.total(c, x, y, *every[:2], *every[:1:-1])
         ],
+        "one discriminator judges both domains' translations: each domain has its own.": [
+            lambda x, y, *every: of.total(c, x, y, *every[:3], every[2]),
+            lambda x, y, *every: of.total(c, x, y, *every[:2], every[3], every[3]),
+        ],
         "the discriminators are shown real pictures, and no translation.": [by(lambda G, D, x, other: D(other))],
         "the discriminators are shown pictures that nobody translated, of the other domain.": [
             by(lambda G, D, x, other: D(x))
@@ -121,7 +126,7 @@ def total(c: Convention, seed: str) -> Question:
         cut.format("the cycle"): [quiet_cycle],
         NO_GRADIENT: [lambda *a: of.total(c, *a).detach()],
     }  # fmt: skip
-    return Question(
+    return Summed(
         name="total",
         title="All that the generators minimise",
         read="chapter 08, section 2",
@@ -138,4 +143,10 @@ def total(c: Convention, seed: str) -> Question:
         },
         wrong=wrong,
         modules=True,
+        terms={
+            "what G's discriminator says": by(of_F=0.0, to_and_fro=0.0, keep=0.0),
+            "what F's discriminator says": by(of_G=0.0, to_and_fro=0.0, keep=0.0),
+            "the cycle loss": by(of_G=0.0, of_F=0.0, keep=0.0),
+            "the identity loss": by(of_G=0.0, of_F=0.0, to_and_fro=0.0),
+        },
     )
