@@ -29,6 +29,16 @@ def test_a_student_hands_in_every_part_of_the_kind_that_is_noted(tmp_path, name)
     assert kinds >= {"right", "wrong", "blank", "training"}
 
 
+def test_the_committed_class_is_whole_and_was_graded_rightly():
+    row = json.loads(grading.RESULTS.read_text(encoding="utf-8"))["a2"]
+    count = row["answers"]
+    assert (row["students"], row["jobs"]) == (200, 2)
+    assert sum(n for kind, n in count.items() if "," not in kind) == 8 * 200
+    assert count["right, all marks"] == count["right"] > 800
+    assert {kind for kind in count if kind.endswith("all marks")} == {"right, all marks", "training, all marks"}
+    assert count["wrong, told which mistake"] >= 0.9 * count["wrong"] > 200
+
+
 def test_the_same_student_writes_the_same_again(tmp_path):
     assert grading.handed_in("a2", 3, tmp_path / "one.ipynb") == grading.handed_in("a2", 3, tmp_path / "two.ipynb")
     assert (tmp_path / "one.ipynb").read_bytes() == (tmp_path / "two.ipynb").read_bytes()
