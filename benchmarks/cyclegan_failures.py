@@ -288,8 +288,8 @@ def main(arguments: list[str]) -> None:
     ]
     there = {(row["part"], row["what"], row["steps"], row["seed"]) for row in found["rows"]}
     tasks = [task for task in tasks if task not in there]
-    for start in range(0, len(tasks), chosen.workers):  # written after each handful: nothing is lost
-        found["rows"] += beside_each_other(measure, tasks[start : start + chosen.workers], chosen.workers)
+    for row in beside_each_other(measure, tasks, chosen.workers):  # kept as it comes: nothing is lost
+        found["rows"].append(row)
         keep(RESULTS, found)
 
 

@@ -407,16 +407,13 @@ def main(arguments: list[str]) -> None:
     if "seeds" in chosen.only:
         tasks = [(seed, chosen.steps, "") for seed in everyone]
         tasks += [(seed, chosen.steps, fault) for fault in FAULTS for seed in range(2)]
-        rows = beside_each_other(train, tasks)
+        rows = list(beside_each_other(train, tasks))
         write(runs=rows, gate=gates(rows), machine=machine())
     if "paired" in chosen.only:
-        write(paired=beside_each_other(paired, [(seed, chosen.steps) for seed in everyone]))
+        write(paired=list(beside_each_other(paired, [(seed, chosen.steps) for seed in everyone])))
     if chosen.real:
-        write(
-            real=beside_each_other(
-                real_pairs, [(path, seed, chosen.steps) for path in chosen.real for seed in everyone]
-            )
-        )
+        tasks = [(path, seed, chosen.steps) for path in chosen.real for seed in everyone]
+        write(real=list(beside_each_other(real_pairs, tasks)))
 
 
 if __name__ == "__main__":

@@ -263,7 +263,7 @@ def main(arguments: list[str]) -> None:
         measure, tasks = tasks_of(part, chosen.seeds, chosen.steps)
         there = [row for row in results.get(part, []) if about(row) in tasks]
         missing = [task for task in tasks if task not in map(about, there)]
-        results[part] = there + beside_each_other(measure, missing, chosen.workers)
+        results[part] = [*there, *beside_each_other(measure, missing, chosen.workers)]
         if part == "stacked":
             results["stacked floor"] = floor_of_stacked()
         keep(RESULTS, results)

@@ -115,11 +115,10 @@ def precision() -> str:
 
 
 def measure(results: dict[str, Any], part: str, count: int, steps: int) -> None:
-    """Makes the rows of this machine's precision again, two at a time and kept at once; others stay."""
+    """Makes the rows of this machine's precision again, each kept as it comes; others stay."""
     results[part] = [row for row in results.get(part, []) if row["precision"] != precision()]
-    tasks, cores = tasks_of(part, count, steps), os.cpu_count() or 1
-    for start in range(0, len(tasks), cores):
-        results[part] += beside_each_other(train, tasks[start : start + cores])
+    for row in beside_each_other(train, tasks_of(part, count, steps)):
+        results[part].append(row)
         keep(RESULTS, results)
 
 

@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import torch
 from flow_training import FLOW, FLOW_STEPS, PIECES, train_flow
-from gan_training import averaged
+from gan_training import averaged, draw
 from measuring import FOLDER, earlier, keep, machine
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
@@ -58,16 +59,9 @@ def gan(seed: int, told: bool = False, kinds: int = 0) -> dict[str, Trained]:
     """Chapter 03's recipe; the averaged generator draws, equally many of each class if it is told the class."""
     start = time.process_time()
     run = train_gan(DATASET, GAN_STEPS, seed, told=told, kinds=kinds)
-    seconds, G = time.process_time() - start, averaged(run)
-
-    def draw(count: int) -> Tensor:
-        z = torch.randn(count, 64, generator=torch.Generator().manual_seed(1))
-        labels = torch.arange(count) % 10
-        pairs = zip(z.split(500), labels.split(500), strict=True)
-        return torch.cat([G(*pair) if told else G(pair[0]) for pair in pairs])
-
+    seconds = time.process_time() - start
     what = "conditional GAN" if told else f"GAN, {kinds} kinds of its own" if kinds else "GAN"
-    return {what: Trained(draw, seconds, {})}
+    return {what: Trained(partial(draw, averaged(run), classes=10 if told else 0), seconds, {})}
 
 
 def vae(seed: int) -> dict[str, Trained]:

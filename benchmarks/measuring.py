@@ -3,7 +3,7 @@
 import json
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,14 +31,12 @@ def keep(path: Path, results: dict[str, Any]) -> None:
 
 def beside_each_other(
     measure: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], workers: int | None = None
-) -> list[dict[str, Any]]:
-    """What `measure` finds for each task, printed as it comes: a process each, as many at once as there are cores."""
-    rows = []
+) -> Iterator[dict[str, Any]]:
+    """What `measure` finds for each task, printed and given as it comes: as many at once as there are cores."""
     with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:
         for row in pool.map(measure, tasks):
             print(row, flush=True)
-            rows.append(row)
-    return rows
+            yield row
 
 
 def gate(values: Sequence[float]) -> float:

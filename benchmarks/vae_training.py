@@ -226,13 +226,13 @@ def main(arguments: list[str]) -> None:
     if chosen.only in (None, "seeds"):
         tasks = [(seed, chosen.steps, "") for seed in range(chosen.seeds)]
         tasks += [(seed, chosen.steps, fault) for fault in FAULTS for seed in range(2)]
-        results["runs"] = beside_each_other(train, tasks)
+        results["runs"] = list(beside_each_other(train, tasks))
         results["gates"] = gates(results["runs"])
     if chosen.only in (None, "longer"):
         variants = ("as it is", "dropout", "shifts")
-        results["longer"] = beside_each_other(longer, [(what, 3 * chosen.steps, 0) for what in variants])
+        results["longer"] = list(beside_each_other(longer, [(what, 3 * chosen.steps, 0) for what in variants]))
     if chosen.only in (None, "burda"):
-        results["burda"] = beside_each_other(burda, [(300.0, seed) for seed in range(chosen.seeds)])
+        results["burda"] = list(beside_each_other(burda, [(300.0, seed) for seed in range(chosen.seeds)]))
     keep(RESULTS, results)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 import torch.distributed as dist
-import torch.distributed.nn  # before a group opens, which it would keep, with threads that abort Python's end
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -152,6 +152,8 @@ def processes() -> Iterator[None]:
     if not dist.is_torchelastic_launched():
         yield
         return
+
+    import torch.distributed.nn  # before the group opens: later it would keep it, with threads that abort Python's end
 
     def stop(*_: Any) -> None:
         raise RuntimeError(STOPPED)

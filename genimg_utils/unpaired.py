@@ -148,5 +148,5 @@ def collected(name: str, members: Iterator[Member], split: str, size: int) -> Un
             raise ValueError(f"{name} has {len(pictures)} readable picture(s) in {folder}; {FEWEST} are needed.")
     first, second = (dict(sorted(pictures.items())) for pictures in found.values())
     A, B = (torch.from_numpy(np.stack([*p.values()])).permute(0, 3, 1, 2).contiguous() for p in (first, second))
-    same = split == "test" and first.keys() == second.keys()  # both are sorted
-    return Unpaired(A, B, one_to_one(len(A)) if same else None)
+    # both are sorted: pairs of the same name lie at the same place
+    return Unpaired(A, B, one_to_one(len(A)) if split == "test" and first.keys() == second.keys() else None)
